@@ -18,8 +18,8 @@
  * connections except completion.
  * Threads: a connection is caller-serialised. post_* and poll are signal-safe
  * and never allocate; everything else is neither.
- * Reading order: this file, fabric.c (URLs, wrappers), host.c, shm.c,
- * tcp_proto.h, tcp.c, stripe.c, hook_trace.c, hook_fault.c.
+ * Reading order: this file, fabric.c, url.h, direct.h, host.c, tcp_proto.h,
+ * auth.h, link.h, shm.c, tcp.c, stripe.c, hook.h, hook_trace.c, hook_fault.c.
  */
 #ifndef CIRA_FABRIC_H
 #define CIRA_FABRIC_H
@@ -58,6 +58,11 @@ typedef enum {
   CIRA_FABRIC_SWAP = 1, /* result = old; far = operand */
   CIRA_FABRIC_CAS = 2,  /* result = old; if old == compare, far = operand */
 } cira_fabric_atomic_t;
+
+/* Most bytes of one op and most segments of one scatter write; more is
+ * CIRA_E_RANGE (cira_fabric_read and _write split by themselves). */
+#define CIRA_FABRIC_OP_MAX_BYTES (1u << 20) /* 1 MiB */
+#define CIRA_FABRIC_SEG_MAX_COUNT 4096u
 
 /* Capability bits, derived from the table and checked at registration. */
 #define CIRA_FABRIC_F_DIRECT (1u << 0) /* region_map works: plain loads */
@@ -109,7 +114,8 @@ typedef struct cira_fabric_ops {
                               uint8_t **out);
 
   /* Data path: signal-safe, no allocation. CIRA_AGAIN when inflight_max ops
-   * are pending (poll, then retry). deadline_ns absolute, 0 = default. */
+   * are pending (poll, then retry). deadline_ns absolute, 0 = default. An op
+   * may be complete when the call returns (memory in reach, zero bytes). */
   cira_status_t (*post_read)(cira_fabric_t *f, cira_region_t region,
                              uint64_t offset, void *dst, uint64_t bytes,
                              uint64_t deadline_ns, cira_fabric_op_t *op);
