@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cira-run: runs a program that was never recompiled with its heap in far
+ * memory. Checks everything that can be checked before the program starts, sets
+ * the environment that the preload library reads, starts a memory server where
+ * none runs, and tidies up afterwards.
+ * Threads: one.
+ * Reading order: this file, program.c (can it be run), server.c (a private
+ * memory server), child.c (running it), stats_print.c (the table at the end).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "cira-run/child.h"
+#include "cira-run/program.h"
+#include "cira-run/server.h"
+#include "cira-run/stats_print.h"
+#include "fabric/fabric.h"
+#include "space/space.h"
+
+typedef struct {
+  const char *local;
+  const char *far_url;
+  const char *far_size;
+  const char *near_max;
+  const char *deadline;
+  const char *token_file;
+  const char *mode;
+  const char *log;
+  bool stats;
+  const char *stats_file; /* NULL = standard error */
+  const char *stats_format;
+} options_t;
+
+static const char HELP[] =
+    "Usage: cira-run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+    "Run a program that was never recompiled with its heap in far memory.\n"
+    "\n"
+    "The heap of PROGRAM, and of every program that it starts, lives at a\n"
+    "memory server; a cache of --local bytes stays here. Pages come when they\n"
+    "are touched and only changed bytes go back. The program sees ordinary\n"
+    "pointers and needs no change; it must be dynamically linked.\n"
+    "\n"
+    "Options:\n"
+    "  -l, --local=SIZE        size of the local cache (CIRA_LOCAL); at least\n"
+    "                          256K; default half of the physical memory\n"
+    "  -f, --far=URL           where far bytes live (CIRA_FAR); default shm:\n"
+    "  -s, --far-size=SIZE     size of the far range, and of the memory "
+    "server\n"
+    "                          that cira-run starts (CIRA_FAR_SIZE)\n"
+    "  -n, --near-max=SIZE     heap blocks up to this size stay local\n"
+    "                          (CIRA_NEAR_MAX); default none\n"
+    "  -d, --deadline=TIME     how long a far access may take before the "
+    "program\n"
+    "                          is ended with an error (CIRA_DEADLINE); "
+    "default\n"
+    "                          10s\n"
+    "  -t, --token-file=FILE   secret that the memory server asks for\n"
+    "                          (CIRA_TOKEN_FILE)\n"
+    "  -m, --mode=MODE         how the page table is owned (CIRA_MODE): auto,\n"
+    "                          sigbus, thread or sigsegv; default auto, see\n"
+    "                          cira-info\n"
+    "  -S, --stats[=FILE]      at the end, write what paging cost: a table on\n"
+    "                          standard error, or JSON to FILE\n"
+    "      --stats-format=FMT  json or table, whatever the destination\n"
+    "      --log=LEVEL         error, warn, info or debug (CIRA_LOG); default\n"
+    "                          warn\n"
+    "  -h, --help              print this text and exit\n"
+    "  -V, --version           print the version and exit\n"
+    "\n"
+    "SIZE is a number with an optional unit k, m, g or t (powers of 1024), "
+    "such\n"
+    "as 256M or 1.5GiB. TIME is a number with an optional unit us, ms or s.\n"
+    "Options win over the environment variables in parentheses.\n"
+    "\n"
+    "Far memory URLs:\n"
+    "  shm:              the memory server of this machine; when none runs,\n"
+    "                    cira-run starts one and it ends with the run\n"
+    "  shm:PATH          a memory server of this machine on the socket PATH\n"
+    "  tcp://HOST:PORT   a memory server on another machine\n"
+    "  unix:PATH         the same protocol over a local socket\n"
+    "  host:             memory of the process itself, outside of its cache\n"
+    "  URL,URL,...       striped over several places\n"
+    "\n"
+    "Exit status:\n"
+    "The exit status is that of PROGRAM, and a PROGRAM that died of a signal\n"
+    "makes cira-run die of the same. 74 means that far memory was lost (the\n"
+    "message names the server), 125 that cira-run failed, 126 that PROGRAM\n"
+    "cannot be run this way, 127 that it was not found.\n"
+    "\n"
+    "Examples:\n"
+    "  cira-run --local 64M --stats sqlite3 big.db\n"
+    "  cira-run --local 1G --far tcp://10.0.0.2:7077 ./solver input\n"
+    "  cira-run --local 256M --stats=stats.json python3 job.py\n";
+
+enum { OPT_STATS_FORMAT = 256, OPT_LOG };
+
+static const struct option LONG_OPTIONS[] = {
+    {"local", required_argument, NULL, 'l'},
+    {"far", required_argument, NULL, 'f'},
+    {"far-size", required_argument, NULL, 's'},
+    {"near-max", required_argument, NULL, 'n'},
+    {"deadline", required_argument, NULL, 'd'},
+    {"token-file", required_argument, NULL, 't'},
+    {"mode", required_argument, NULL, 'm'},
+    {"stats", optional_argument, NULL, 'S'},
+    {"stats-format", required_argument, NULL, OPT_STATS_FORMAT},
+    {"log", required_argument, NULL, OPT_LOG},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static _Noreturn CIRA_PRINTF(2, 3) void fail(int exit_status, const char *fmt,
+                                             ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fputs("cira-run: ", stderr);
+  vfprintf(stderr, fmt, ap);
+  fputc('\n', stderr);
+  va_end(ap);
+  exit(exit_status);
+}
+
+/* ---- options ------------------------------------------------------------ */
+
+static int parse_options(int argc, char **argv, options_t *o) {
+  int c;
+  /* "+": everything after PROGRAM belongs to PROGRAM. */
+  while ((c = getopt_long(argc, argv, "+l:f:s:n:d:t:m:S::hV", LONG_OPTIONS,
+                          NULL)) != -1) {
+    switch (c) {
+    case 'l':
+      o->local = optarg;
+      break;
+    case 'f':
+      o->far_url = optarg;
+      break;
+    case 's':
+      o->far_size = optarg;
+      break;
+    case 'n':
+      o->near_max = optarg;
+      break;
+    case 'd':
+      o->deadline = optarg;
+      break;
+    case 't':
+      o->token_file = optarg;
+      break;
+    case 'm':
+      o->mode = optarg;
+      break;
+    case 'S':
+      o->stats = true;
+      o->stats_file = optarg;
+      break;
+    case OPT_STATS_FORMAT:
+      o->stats_format = optarg;
+      o->stats = true;
+      break;
+    case OPT_LOG:
+      o->log = optarg;
+      break;
+    case 'h':
+      fputs(HELP, stdout);
+      exit(0);
+    case 'V':
+      puts("cira-run " CIRA_VERSION);
+      exit(0);
+    default:
+      fputs("Try 'cira-run --help' for the options.\n", stderr);
+      exit(RUN_EXIT_SELF);
+    }
+  }
+  return optind;
+}
+
+static void need(cira_status_t status) {
+  if (status != CIRA_OK) {
+    fail(RUN_EXIT_SELF, "%s", cira_status_detail());
+  }
+}
+
+static void need_one_of(const char *value, const char *what,
+                        const char *const *names) {
+  for (size_t i = 0; value != NULL && names[i] != NULL; i++) {
+    if (strcmp(value, names[i]) == 0) {
+      return;
+    }
+  }
+  if (value == NULL) {
+    return;
+  }
+  char list[128] = "";
+  for (size_t i = 0; names[i] != NULL; i++) {
+    size_t n = strlen(list);
+    snprintf(list + n, sizeof list - n, "%s%s", i == 0 ? "" : ", ", names[i]);
+  }
+  fail(RUN_EXIT_SELF, "%s \"%s\" is none of: %s", what, value, list);
+}
+
+/* Refuses what the preload library would refuse later, with the name of the
+ * option instead of that of the variable. */
+static void check_options(const options_t *o) {
+  static const char *const MODES[] = {"auto", "sigbus", "thread", "sigsegv",
+                                      NULL};
+  static const char *const LEVELS[] = {"error", "warn", "info", "debug", NULL};
+  static const char *const FORMATS[] = {"json", "table", NULL};
+  uint64_t n;
+  if (o->local != NULL) {
+    need(cira__parse_size(o->local, "--local", &n));
+    if (n < CIRA_SPACE_LOCAL_MIN) {
+      fail(RUN_EXIT_SELF,
+           "--local %s is below the smallest cache of 256K (64 pages); give a "
+           "larger one",
+           o->local);
+    }
+  }
+  if (o->far_size != NULL) {
+    need(cira__parse_size(o->far_size, "--far-size", &n));
+    if (n < CIRA_SPACE_LOCAL_MIN || n > CIRA_SPACE_BYTES_MAX) {
+      fail(RUN_EXIT_SELF, "--far-size %s is not between 256K and 16T",
+           o->far_size);
+    }
+  }
+  if (o->near_max != NULL) {
+    need(cira__parse_size(o->near_max, "--near-max", &n));
+  }
+  if (o->deadline != NULL) {
+    need(cira__parse_duration(o->deadline, "--deadline", &n));
+    if (n == 0) {
+      fail(RUN_EXIT_SELF, "--deadline 0 leaves no time for any access; give "
+                          "for example 10s");
+    }
+  }
+  if (o->token_file != NULL && access(o->token_file, R_OK) != 0) {
+    fail(RUN_EXIT_SELF, "--token-file %s cannot be read: %s", o->token_file,
+         strerror(errno));
+  }
+  need_one_of(o->mode, "--mode", MODES);
+  need_one_of(o->log, "--log", LEVELS);
+  need_one_of(o->stats_format, "--stats-format", FORMATS);
+}
+
+static void env_set(const char *name, const char *value) {
+  if (value != NULL && setenv(name, value, 1) != 0) {
+    fail(RUN_EXIT_SELF, "cannot set %s: %s", name, strerror(errno));
+  }
+}
+
+/* ---- places ------------------------------------------------------------- */
+
+/* The folder of this binary: cira-memd lies beside it, the library near it. */
+static void own_folder(char *dir, size_t bytes) {
+  ssize_t n = readlink("/proc/self/exe", dir, bytes - 1);
+  if (n <= 0) {
+    fail(RUN_EXIT_SELF, "cannot find where cira-run is installed: %s",
+         strerror(errno));
+  }
+  dir[n] = '\0';
+  *strrchr(dir, '/') = '\0';
+}
+
+/* Puts our library in front of what is preloaded already. */
+static void preload_library(const char *bindir) {
+  static const char *const PLACES[] = {"../" CIRA_LIBDIR, "../lib"};
+  char path[PATH_MAX + 64];
+  char real[PATH_MAX];
+  for (size_t i = 0; i < CIRA_COUNT(PLACES); i++) {
+    snprintf(path, sizeof path, "%s/%s/libcira-preload.so", bindir, PLACES[i]);
+    if (realpath(path, real) == NULL) {
+      continue;
+    }
+    if (strpbrk(real, ": ") != NULL) {
+      fail(RUN_EXIT_SELF,
+           "%s cannot be preloaded: the loader takes colons and spaces for "
+           "separators; move cira to another folder",
+           real);
+    }
+    const char *before = getenv("LD_PRELOAD");
+    char *all = NULL;
+    if (before == NULL || before[0] == '\0') {
+      env_set("LD_PRELOAD", real);
+      return;
+    }
+    if (asprintf(&all, "%s:%s", real, before) < 0) {
+      fail(RUN_EXIT_SELF, "out of memory");
+    }
+    env_set("LD_PRELOAD", all);
+    free(all);
+    return;
+  }
+  fail(RUN_EXIT_SELF,
+       "libcira-preload.so is neither in %s/../" CIRA_LIBDIR
+       " nor in %s/../lib; install cira again",
+       bindir, bindir);
+}
+
+/* ---- far memory --------------------------------------------------------- */
+
+/* Makes sure that somebody answers at the place of `o`; for plain shm: starts a
+ * private server when nobody does. */
+static void reach_far(const options_t *o, const char *bindir,
+                      run_server_t *server) {
+  const char *url = o->far_url != NULL ? o->far_url : getenv("CIRA_FAR");
+  const char *token =
+      o->token_file != NULL ? o->token_file : getenv("CIRA_TOKEN_FILE");
+  if (url == NULL || url[0] == '\0') {
+    url = "shm:";
+  }
+  need(cira_fabric_url_check(url));
+  if (strcmp(url, "shm:") != 0) {
+    env_set("CIRA_FAR", url);
+    return; /* the library connects, and says what is wrong */
+  }
+  cira_fabric_options_t opt;
+  cira_fabric_options_default(&opt);
+  opt.token_file = token;
+  cira_fabric_t *f = NULL;
+  cira_status_t status = cira_fabric_connect(url, &opt, &f);
+  if (status == CIRA_OK) {
+    cira_fabric_close(f);
+    env_set("CIRA_FAR", url);
+    return;
+  }
+  if (status != CIRA_E_UNREACHABLE) {
+    need(status); /* a server that refuses us, not one that is missing */
+  }
+  need(run_server_start(bindir, o->far_size, token, server));
+  env_set("CIRA_FAR", server->url);
+}
+
+int main(int argc, char **argv) {
+  options_t o = {0};
+  int at = parse_options(argc, argv, &o);
+  if (at == argc) {
+    fputs("cira-run: no program named\n"
+          "Try 'cira-run --help' for the options.\n",
+          stderr);
+    return RUN_EXIT_SELF;
+  }
+  check_options(&o);
+  char path[PATH_MAX];
+  char why[2 * PATH_MAX];
+  int refused = run_program_check(argv[at], path, sizeof path, why, sizeof why);
+  if (refused != 0) {
+    fail(refused, "%s", why);
+  }
+  char bindir[PATH_MAX];
+  own_folder(bindir, sizeof bindir);
+  preload_library(bindir);
+  env_set("CIRA_LOCAL", o.local);
+  env_set("CIRA_FAR_SIZE", o.far_size);
+  env_set("CIRA_NEAR_MAX", o.near_max);
+  env_set("CIRA_DEADLINE", o.deadline);
+  env_set("CIRA_TOKEN_FILE", o.token_file);
+  env_set("CIRA_MODE", o.mode);
+  env_set("CIRA_LOG", o.log);
+
+  run_server_t server = {0};
+  reach_far(&o, bindir, &server);
+  run_stats_t stats = {0};
+  if (o.stats) {
+    need(run_stats_open(&stats, o.stats_file, o.stats_format));
+    env_set("CIRA_STATS", stats.path);
+  }
+
+  int status = 0;
+  int error = run_child(path, argv + at, &status);
+  run_server_stop(&server);
+  if (error != 0) {
+    run_stats_drop(&stats);
+    fail(error == ENOENT ? RUN_EXIT_NOT_FOUND : RUN_EXIT_CANNOT,
+         "%s cannot be started: %s", path, strerror(error));
+  }
+  if (o.stats) {
+    run_stats_write(&stats);
+  }
+  run_exit_as(status);
+}

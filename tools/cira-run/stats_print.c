@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stats_print: see stats_print.h. One list of counters (COUNTERS) says how each
+ * is named and added up over the processes of a run.
+ */
+#include "cira-run/stats_print.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "heap/preload/stats_file.h"
+
+typedef enum { SUM, MAX } fold_t;
+
+#define C(field, fold) {#field, offsetof(cira_space_stats_t, field), fold}
+static const struct {
+  const char *name;
+  size_t offset;
+  fold_t fold; /* over processes: levels and peaks are not added up */
+} COUNTERS[] = {
+    C(faults, SUM),
+    C(faults_zero, SUM),
+    C(pages_in, SUM),
+    C(pages_ahead, SUM),
+    C(pages_ahead_hit, SUM),
+    C(pages_out, SUM),
+    C(pages_dropped, SUM),
+    C(bytes_in, SUM),
+    C(bytes_out, SUM),
+    C(bytes_dirty, SUM),
+    C(wait_ns, SUM),
+    C(fabric_wait_ns, SUM),
+    C(evict_ns, SUM),
+    C(evictions, SUM),
+    C(second_chances, SUM),
+    C(refaults, SUM),
+    C(pins, SUM),
+    C(resident_pages, MAX),
+    C(resident_pages_peak, MAX),
+    C(far_bytes, MAX),
+    C(far_bytes_peak, MAX),
+    C(near_bytes, MAX),
+    C(near_bytes_peak, MAX),
+    C(local_bytes, MAX),
+    C(native_pages, MAX),
+    C(forks, SUM),
+    C(discards, SUM),
+};
+#undef C
+
+static uint64_t *counter(cira_space_stats_t *s, size_t i) {
+  return (uint64_t *)((char *)s + COUNTERS[i].offset);
+}
+
+static void fold(cira_space_stats_t *total, const cira_space_stats_t *one) {
+  for (size_t i = 0; i < CIRA_COUNT(COUNTERS); i++) {
+    uint64_t *t = counter(total, i);
+    uint64_t v = *counter((cira_space_stats_t *)one, i);
+    *t = COUNTERS[i].fold == SUM ? *t + v : cira__max_u64(*t, v);
+  }
+}
+
+/* ---- derived numbers ---------------------------------------------------- */
+
+/* Of the uses of pages that the pager can see, the share that found the page
+ * here: uses seen by the clock and pages read ahead in time, against misses.
+ * The processor's hits in between are invisible, so this is a lower bound. */
+static double hit_estimate(const cira_space_stats_t *s) {
+  double hits = (double)s->second_chances + (double)s->pages_ahead_hit;
+  double misses = (double)s->faults - (double)s->faults_zero;
+  if (misses < 0) {
+    misses = 0;
+  }
+  return hits + misses == 0 ? 1.0 : hits / (hits + misses);
+}
+
+static double ratio(uint64_t a, uint64_t b) {
+  return b == 0 ? 0.0 : (double)a / (double)b;
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+static const cira_stats_file_t *map_file(const char *path, size_t *bytes) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    cira__fail_errno(CIRA_E_SYSTEM, errno, "cannot open the counters file %s",
+                     path);
+    return NULL;
+  }
+  struct stat st;
+  void *p = MAP_FAILED;
+  if (fstat(fd, &st) == 0 && (size_t)st.st_size >= CIRA_STATS_HEADER_BYTES) {
+    *bytes = (size_t)st.st_size;
+    p = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, fd, 0);
+  }
+  close(fd);
+  const cira_stats_file_t *f = p;
+  if (p == MAP_FAILED) {
+    f = NULL;
+  } else if (f->magic != CIRA_STATS_MAGIC || f->version != CIRA_STATS_VERSION ||
+             f->slot_bytes != sizeof(cira_stats_slot_t) ||
+             f->slot_count >
+                 (*bytes - CIRA_STATS_HEADER_BYTES) / CIRA_STATS_SLOT_BYTES) {
+    munmap(p, *bytes);
+    f = NULL;
+  }
+  if (f == NULL) {
+    cira__fail(CIRA_E_INVALID,
+               "%s is not a counters file of this version of cira; give the "
+               "file that CIRA_STATS names",
+               path);
+  }
+  return f;
+}
+
+static const char *ending(const cira_stats_slot_t *s, uint32_t state) {
+  switch (state) {
+  case CIRA_STATS_EXITED:
+    return "exited";
+  case CIRA_STATS_REPLACED:
+    return "replaced";
+  default:
+    return kill(s->pid, 0) == 0 || errno == EPERM ? "running" : "killed";
+  }
+}
+
+static double seconds(const cira_stats_slot_t *s) {
+  return s->end_ns > s->start_ns ? (double)(s->end_ns - s->start_ns) / 1e9
+                                 : 0.0;
+}
+
+/* ---- JSON --------------------------------------------------------------- */
+
+static json_t *json_counters(cira_space_stats_t s) {
+  json_t *o = json_object();
+  for (size_t i = 0; i < CIRA_COUNT(COUNTERS); i++) {
+    json_object_set_new(o, COUNTERS[i].name,
+                        json_integer((json_int_t)*counter(&s, i)));
+  }
+  json_object_set_new(o, "hit_estimate", json_real(hit_estimate(&s)));
+  json_object_set_new(o, "written_to_dirty",
+                      json_real(ratio(s.bytes_out, s.bytes_dirty)));
+  return o;
+}
+
+static json_t *json_process(const cira_stats_slot_t *s, uint32_t state) {
+  json_t *o = json_counters(s->stats);
+  json_object_set_new(o, "pid", json_integer(s->pid));
+  json_object_set_new(o, "parent_pid", json_integer(s->parent_pid));
+  json_object_set_new(
+      o, "program",
+      json_stringn_nocheck(s->program, strnlen(s->program, sizeof s->program)));
+  json_object_set_new(
+      o, "mode",
+      json_stringn_nocheck(s->mode, strnlen(s->mode, sizeof s->mode)));
+  json_object_set_new(o, "ending", json_string(ending(s, state)));
+  json_object_set_new(o, "by_fork", json_boolean(s->by_fork));
+  json_object_set_new(o, "seconds", json_real(seconds(s)));
+  if (s->exit_known) {
+    json_object_set_new(o, "wait_status", json_integer(s->exit_status));
+  }
+  return o;
+}
+
+/* ---- table -------------------------------------------------------------- */
+
+static const char *size_text(uint64_t bytes) {
+  static char ring[8][24];
+  static unsigned at;
+  char *buf = ring[at++ % 8];
+  return cira__size_text(bytes, buf, sizeof ring[0]);
+}
+
+static void table_row(FILE *out, const char *name, const char *pid,
+                      const cira_space_stats_t *s) {
+  fprintf(out, "%-15.15s %8s %10llu %10llu %10llu %9.3f %6.1f%% %10s %10s\n",
+          name, pid, (unsigned long long)s->faults,
+          (unsigned long long)s->pages_in, (unsigned long long)s->pages_out,
+          (double)s->wait_ns / 1e9, 100.0 * hit_estimate(s),
+          size_text(s->resident_pages_peak * CIRA_PAGE_BYTES),
+          size_text(s->far_bytes_peak));
+}
+
+static void table_total(FILE *out, const cira_space_stats_t *t) {
+  fprintf(out, "local cache %s, peak %s here, %s far, %s near by choice\n",
+          size_text(t->local_bytes),
+          size_text(t->resident_pages_peak * CIRA_PAGE_BYTES),
+          size_text(t->far_bytes_peak), size_text(t->near_bytes_peak));
+  fprintf(out,
+          "fetched %s (%llu pages ahead of need, %.0f%% of them used), sent "
+          "home %s of %s in dirty pages (%.1f%%)\n",
+          size_text(t->bytes_in), (unsigned long long)t->pages_ahead,
+          100.0 * ratio(t->pages_ahead_hit, t->pages_ahead),
+          size_text(t->bytes_out), size_text(t->bytes_dirty),
+          100.0 * ratio(t->bytes_out, t->bytes_dirty));
+  fprintf(out,
+          "waited %.3f s in faults, %.3f s of it for the fabric; evicting took "
+          "%.3f s\n",
+          (double)t->wait_ns / 1e9, (double)t->fabric_wait_ns / 1e9,
+          (double)t->evict_ns / 1e9);
+}
+
+static void table_head(FILE *out) {
+  fprintf(out, "%-15s %8s %10s %10s %10s %9s %7s %10s %10s\n", "program", "pid",
+          "faults", "pages in", "pages out", "wait s", "hits>=", "peak here",
+          "peak far");
+}
+
+cira_status_t run_stats_print(const char *path, bool as_json, FILE *out) {
+  size_t bytes = 0;
+  const cira_stats_file_t *f = map_file(path, &bytes);
+  if (f == NULL) {
+    return CIRA_E_INVALID;
+  }
+  cira_space_stats_t total = {0};
+  json_t *list = json_array();
+  unsigned shown = 0;
+  if (!as_json) {
+    table_head(out);
+  }
+  for (uint32_t i = 0; i < f->slot_count; i++) {
+    const cira_stats_slot_t *s = &f->slots[i];
+    /* pairs with the process's release of the filled slot */
+    uint32_t state = atomic_load_explicit(&s->state, memory_order_acquire);
+    if (state == CIRA_STATS_FREE || state == CIRA_STATS_CLAIMED) {
+      continue;
+    }
+    fold(&total, &s->stats);
+    shown++;
+    if (as_json) {
+      json_array_append_new(list, json_process(s, state));
+      continue;
+    }
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", s->pid);
+    table_row(out, s->program, pid, &s->stats);
+  }
+  uint32_t claimed =
+      atomic_load_explicit(&f->claimed_count, memory_order_relaxed);
+  uint32_t without = claimed > f->slot_count ? claimed - f->slot_count : 0;
+  if (as_json) {
+    json_t *o = json_object();
+    json_object_set_new(o, "version", json_integer(1));
+    json_object_set_new(o, "processes", json_incref(list));
+    json_object_set_new(o, "processes_without_slot", json_integer(without));
+    json_object_set_new(o, "total", json_counters(total));
+    json_dumpf(o, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    fputc('\n', out);
+    json_decref(o);
+  } else {
+    if (shown != 1) {
+      table_row(out, "total", "", &total);
+    }
+    table_total(out, &total);
+    if (without != 0) {
+      fprintf(out, "%u more processes ran without a row\n", without);
+    }
+  }
+  json_decref(list);
+  munmap((void *)f, bytes);
+  return CIRA_OK;
+}
+
+/* ---- life of the shared file -------------------------------------------- */
+
+static cira_status_t make_file(run_stats_t *s) {
+  static const char *const FOLDERS[] = {"/dev/shm", "/tmp"};
+  int fd = -1;
+  for (size_t i = 0; i < CIRA_COUNT(FOLDERS) && fd < 0; i++) {
+    snprintf(s->path, sizeof s->path, "%s/cira-stats-XXXXXX", FOLDERS[i]);
+    fd = mkostemp(s->path, O_CLOEXEC);
+  }
+  size_t bytes = cira_stats_file_bytes(CIRA_STATS_SLOTS_DEFAULT);
+  if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0) {
+    int error = errno;
+    if (fd >= 0) {
+      close(fd);
+      unlink(s->path);
+    }
+    s->path[0] = '\0';
+    return cira__fail_errno(CIRA_E_SYSTEM, error,
+                            "--stats needs a file in /dev/shm or /tmp");
+  }
+  struct {
+    uint64_t magic;
+    uint32_t version, slot_bytes, slot_count, stats_bytes;
+  } head = {CIRA_STATS_MAGIC, CIRA_STATS_VERSION, sizeof(cira_stats_slot_t),
+            CIRA_STATS_SLOTS_DEFAULT, sizeof(cira_space_stats_t)};
+  _Static_assert(offsetof(cira_stats_file_t, stats_bytes) == 20, "as pinned");
+  bool ok = pwrite(fd, &head, sizeof head, 0) == (ssize_t)sizeof head;
+  int error = errno;
+  close(fd);
+  if (ok) {
+    return CIRA_OK;
+  }
+  cira_status_t status =
+      cira__fail_errno(CIRA_E_SYSTEM, error, "cannot write %s", s->path);
+  run_stats_drop(s);
+  return status;
+}
+
+cira_status_t run_stats_open(run_stats_t *s, const char *file,
+                             const char *format) {
+  *s = (run_stats_t){.file = file, .out = stderr};
+  s->json = format != NULL ? strcmp(format, "json") == 0 : file != NULL;
+  if (file != NULL) {
+    s->out = fopen(file, "we");
+    if (s->out == NULL) {
+      return cira__fail_errno(CIRA_E_SYSTEM, errno,
+                              "--stats=%s cannot be written", file);
+    }
+  }
+  return make_file(s);
+}
+
+void run_stats_write(run_stats_t *s) {
+  if (s->path[0] == '\0') {
+    return;
+  }
+  if (run_stats_print(s->path, s->json, s->out) != CIRA_OK) {
+    fprintf(stderr, "cira-run: no statistics: %s\n", cira_status_detail());
+  }
+  if (s->file != NULL && fclose(s->out) != 0) {
+    fprintf(stderr, "cira-run: --stats=%s could not be written: %s\n", s->file,
+            strerror(errno));
+  }
+  run_stats_drop(s);
+}
+
+void run_stats_drop(run_stats_t *s) {
+  if (s->path[0] != '\0') {
+    unlink(s->path);
+    s->path[0] = '\0';
+  }
+}
