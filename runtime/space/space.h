@@ -94,18 +94,23 @@ CIRA_MUST_USE cira_status_t cira_space_create(const cira_space_options_t *opt,
                                               cira_space_t **out);
 void cira_space_destroy(cira_space_t *s);
 
-/* Takes fresh zero pages from the range.
+/* Takes addresses from the range; nothing is committed and a touch is an error
+ * of the program until cira_space_commit.
  *   bytes   multiple of 4 KiB; align power of two.
- * Returns CIRA_OK; CIRA_E_NOMEM when the range is used up; CIRA_E_QUOTA when
- *   the server has no room. Threads: any; not signal-safe. */
-CIRA_MUST_USE cira_status_t cira_space_alloc(cira_space_t *s, uint64_t bytes,
-                                             uint64_t align, void **out);
-/* Gives the bytes of [p, p+bytes) back (content is lost, reads as zero), and
- * returns them to the quota; commit takes them again.
+ * Returns CIRA_OK; CIRA_E_NOMEM when the range is used up.
  * Threads: any; not signal-safe. */
-void cira_space_decommit(cira_space_t *s, void *p, uint64_t bytes);
+CIRA_MUST_USE cira_status_t cira_space_reserve(cira_space_t *s, uint64_t bytes,
+                                               uint64_t align, void **out);
+/* Makes [p, p+bytes) usable; it reads as zero.
+ * Returns CIRA_OK; CIRA_E_QUOTA when the server has no room. */
 CIRA_MUST_USE cira_status_t cira_space_commit(cira_space_t *s, void *p,
                                               uint64_t bytes);
+/* Both in one. */
+CIRA_MUST_USE cira_status_t cira_space_alloc(cira_space_t *s, uint64_t bytes,
+                                             uint64_t align, void **out);
+/* Gives the bytes of [p, p+bytes) back (content is lost), and returns them to
+ * the quota; commit takes them again. Threads: any; not signal-safe. */
+void cira_space_decommit(cira_space_t *s, void *p, uint64_t bytes);
 /* Content is lost and reads as zero; stays committed. */
 void cira_space_discard(cira_space_t *s, void *p, uint64_t bytes);
 
@@ -161,6 +166,10 @@ void cira_space_thread_remove(cira_space_t *s);
 CIRA_MUST_USE cira_status_t cira_space_fork_prepare(cira_space_t *s);
 void cira_space_fork_parent(cira_space_t *s, bool forked);
 CIRA_MUST_USE cira_status_t cira_space_fork_child(cira_space_t *s);
+
+/* True while the space starts a thread of its own, which the preload shim must
+ * not treat as one of the program's. */
+extern _Thread_local bool cira__space_own_thread;
 
 /* Current counters. Threads: any; signal-safe; not a consistent snapshot. */
 const cira_space_stats_t *cira_space_stats(const cira_space_t *s);

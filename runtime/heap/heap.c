@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * jemalloc on a space. Far arenas get addresses from the space and commit them
+ * piece by piece through extent hooks; their metadata stays in jemalloc's own
+ * local memory (metadata_use_hooks = false). Each thread's default arena is a
+ * far one, so the common path is jemalloc's own thread cache. Near blocks come
+ * from one ordinary arena through a second cache of the thread.
+ *
+ * jemalloc does not notice a block that is freed twice, where the C library
+ * would abort; a small table of the last frees of each thread does.
+ *
+ * Locks: jemalloc calls the hooks with its locks held; the hooks call only the
+ * space, which never calls back.
+ */
+#include "heap/heap.h"
+
+#include <errno.h>
+#include <jemalloc/jemalloc.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FAR_ARENAS_MAX 16u
+#define SYSTEM_NEAR_MAX (64u << 10) /* 64 KiB: stdio and directory buffers */
+#define RANGES_MAX 16u
+#define RECENT 256u /* power of two; 2 KiB per thread */
+#define HUGE_BYTES (UINT64_C(2) << 20)
+
+/* What jemalloc 5.3's experimental.arenas_create_ext takes. */
+typedef struct {
+  extent_hooks_t *extent_hooks;
+  bool metadata_use_hooks;
+} arena_config_t;
+
+static struct {
+  cira_space_t *space; /* NULL: everything is near */
+  uint64_t near_max_bytes;
+  unsigned far_arena[FAR_ARENAS_MAX];
+  unsigned far_arena_count;
+  unsigned near_arena;
+  _Atomic unsigned next_arena;
+  /* code whose own blocks go to the kernel behind the shim's back */
+  struct {
+    uintptr_t lo, hi;
+  } system[RANGES_MAX];
+  unsigned system_count;
+  uintptr_t system_lo, system_hi; /* around all of them */
+  uint64_t early_bytes;           /* near blocks of before init */
+} heap;
+
+static __thread int near_tcache_flag; /* 0 = not made yet */
+static __thread bool thread_far;      /* this thread's default arena is far */
+static __thread void *recent[RECENT];
+
+/* ---- extent hooks ------------------------------------------------------- */
+
+static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
+                        size_t alignment, bool *zero, bool *commit,
+                        unsigned arena) {
+  (void)hooks;
+  (void)arena;
+  void *p;
+  if (new_addr != NULL || /* a certain place cannot be promised */
+      cira_space_reserve(heap.space, size, alignment, &p) != CIRA_OK) {
+    return NULL;
+  }
+  if (*commit && cira_space_commit(heap.space, p, size) != CIRA_OK) {
+    return NULL;
+  }
+  *zero = true;
+  return p;
+}
+
+static bool hook_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
+                        bool committed, unsigned arena) {
+  (void)hooks;
+  (void)addr;
+  (void)size;
+  (void)committed;
+  (void)arena;
+  return true; /* addresses are plenty: keep them, decommitted */
+}
+
+static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size,
+                        size_t offset, size_t length, unsigned arena) {
+  (void)hooks;
+  (void)size;
+  (void)arena;
+  return cira_space_commit(heap.space, (char *)addr + offset, length) !=
+         CIRA_OK;
+}
+
+static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size,
+                          size_t offset, size_t length, unsigned arena) {
+  (void)hooks;
+  (void)size;
+  (void)arena;
+  cira_space_decommit(heap.space, (char *)addr + offset, length);
+  return false;
+}
+
+static bool hook_purge(extent_hooks_t *hooks, void *addr, size_t size,
+                       size_t offset, size_t length, unsigned arena) {
+  (void)hooks;
+  (void)size;
+  (void)arena;
+  cira_space_discard(heap.space, (char *)addr + offset, length);
+  return false;
+}
+
+static bool hook_split(extent_hooks_t *hooks, void *addr, size_t size,
+                       size_t size_a, size_t size_b, bool committed,
+                       unsigned arena) {
+  (void)hooks;
+  (void)addr;
+  (void)size;
+  (void)size_a;
+  (void)size_b;
+  (void)committed;
+  (void)arena;
+  return false;
+}
+
+static bool hook_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a,
+                       void *addr_b, size_t size_b, bool committed,
+                       unsigned arena) {
+  (void)hooks;
+  (void)addr_a;
+  (void)size_a;
+  (void)addr_b;
+  (void)size_b;
+  (void)committed;
+  (void)arena;
+  return false;
+}
+
+static extent_hooks_t hooks_far = {
+    .alloc = hook_alloc,
+    .dalloc = hook_dalloc,
+    .commit = hook_commit,
+    .decommit = hook_decommit,
+    .purge_forced = hook_purge,
+    .split = hook_split,
+    .merge = hook_merge,
+};
+
+/* Flag of this thread's cache of near blocks; none when jemalloc has no more
+ * (some four thousand threads). */
+static int near_flags(void) {
+  if (CIRA_UNLIKELY(near_tcache_flag == 0)) {
+    unsigned index;
+    size_t bytes = sizeof index;
+    near_tcache_flag = mallctl("tcache.create", &index, &bytes, NULL, 0) == 0
+                           ? MALLOCX_TCACHE(index)
+                           : MALLOCX_TCACHE_NONE;
+  }
+  return near_tcache_flag;
+}
+
+/* ---- far or near -------------------------------------------------------- */
+
+static bool is_system(const void *caller) {
+  uintptr_t pc = (uintptr_t)caller;
+  if (pc - heap.system_lo >= heap.system_hi - heap.system_lo) {
+    return false;
+  }
+  for (unsigned i = 0; i < heap.system_count; i++) {
+    if (pc - heap.system[i].lo < heap.system[i].hi - heap.system[i].lo) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static inline bool is_near(size_t bytes, const void *caller) {
+  return bytes <= heap.near_max_bytes || heap.space == NULL ||
+         (bytes <= SYSTEM_NEAR_MAX && is_system(caller));
+}
+
+static void near_count(int64_t bytes) {
+  if (heap.space == NULL) {
+    __atomic_fetch_add(&heap.early_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+    return;
+  }
+  cira_space_stats_t *stats = (cira_space_stats_t *)cira_space_stats(heap.space);
+  uint64_t now = __atomic_add_fetch(&stats->near_bytes, (uint64_t)bytes,
+                                    __ATOMIC_RELAXED);
+  if (bytes > 0 && now > stats->near_bytes_peak) {
+    __atomic_store_n(&stats->near_bytes_peak, now, __ATOMIC_RELAXED);
+  }
+}
+
+static void *near_alloc(size_t bytes, int flags) {
+  if (heap.space != NULL) {
+    flags |= near_flags() | (int)MALLOCX_ARENA(heap.near_arena);
+  }
+  void *p = mallocx(bytes, flags);
+  if (p != NULL) {
+    near_count((int64_t)sallocx(p, 0));
+    if (bytes >= HUGE_BYTES) {
+      uintptr_t lo = cira__align_up((uintptr_t)p, HUGE_BYTES);
+      uintptr_t hi = cira__align_down((uintptr_t)p + bytes, HUGE_BYTES);
+      if (hi > lo) {
+        madvise((void *)lo, hi - lo, MADV_HUGEPAGE);
+      }
+    }
+  }
+  return p;
+}
+
+/* ---- setting up --------------------------------------------------------- */
+
+/* Remembers the code of the C library, the loader and the OpenMP runtimes:
+ * what they allocate for themselves they hand to the kernel (buffers, futexes)
+ * by calls that no shim sees. */
+static int note_system_code(struct dl_phdr_info *info, size_t size,
+                            void *unused) {
+  static const char *const names[] = {"/libc.so", "/libc-", "/ld-linux",
+                                      "/libgomp.so", "/libomp.so",
+                                      "/libpthread"};
+  (void)size;
+  (void)unused;
+  bool known = false;
+  for (size_t i = 0; i < CIRA_COUNT(names) && info->dlpi_name != NULL; i++) {
+    known = known || strstr(info->dlpi_name, names[i]) != NULL;
+  }
+  for (int i = 0; known && i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+    if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) != 0 &&
+        heap.system_count < RANGES_MAX) {
+      uintptr_t lo = info->dlpi_addr + ph->p_vaddr;
+      heap.system[heap.system_count].lo = lo;
+      heap.system[heap.system_count++].hi = lo + ph->p_memsz;
+      heap.system_lo = cira__min_u64(heap.system_lo, lo);
+      heap.system_hi = cira__max_u64(heap.system_hi, lo + ph->p_memsz);
+    }
+  }
+  return 0;
+}
+
+static cira_status_t arena_create(unsigned *out) {
+  arena_config_t config = {&hooks_far, false};
+  size_t bytes = sizeof *out;
+  int error = mallctl("experimental.arenas_create_ext", out, &bytes, &config,
+                      sizeof config);
+  if (error != 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, error,
+                            "jemalloc makes no arena for far memory");
+  }
+  return CIRA_OK;
+}
+
+cira_status_t cira_heap_init(cira_space_t *s, const cira_heap_options_t *opt) {
+  long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  uint64_t arenas =
+      cira__min_u64(FAR_ARENAS_MAX, cpus > 0 ? 2 * (uint64_t)cpus : 2);
+  for (unsigned i = 0; i < arenas; i++) {
+    cira_status_t status = arena_create(&heap.far_arena[i]);
+    if (status != CIRA_OK) {
+      return status;
+    }
+  }
+  size_t bytes = sizeof heap.near_arena;
+  int error = mallctl("arenas.create", &heap.near_arena, &bytes, NULL, 0);
+  if (error != 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, error,
+                            "jemalloc makes no arena for near memory");
+  }
+  heap.far_arena_count = (unsigned)arenas;
+  heap.near_max_bytes = opt != NULL ? opt->near_max_bytes : 0;
+  heap.system_count = 0;
+  heap.system_lo = UINTPTR_MAX;
+  heap.system_hi = 0;
+  dl_iterate_phdr(note_system_code, NULL);
+  heap.space = s;
+  near_count((int64_t)heap.early_bytes);
+  cira_heap_thread_start();
+  return CIRA_OK;
+}
+
+void cira_heap_thread_start(void) {
+  if (heap.space == NULL || thread_far) {
+    return;
+  }
+  unsigned turn = atomic_fetch_add(&heap.next_arena, 1);
+  unsigned arena = heap.far_arena[turn % heap.far_arena_count];
+  /* Near blocks that the cache already holds must not be handed out as far. */
+  mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+  thread_far = mallctl("thread.arena", NULL, NULL, &arena, sizeof arena) == 0;
+}
+
+void cira_heap_thread_exit(void) {
+  if (near_tcache_flag > 0) {
+    unsigned index = (unsigned)(near_tcache_flag >> 8) - 2;
+    mallctl("tcache.destroy", NULL, NULL, &index, sizeof index);
+    near_tcache_flag = 0;
+  }
+}
+
+/* ---- freed twice -------------------------------------------------------- */
+
+static inline void **recent_slot(const void *p) {
+  uint64_t h = (uint64_t)(uintptr_t)p * UINT64_C(0x9e3779b97f4a7c15);
+  return &recent[h >> 56];
+}
+_Static_assert(RECENT == 256, "recent_slot takes the upper 8 bits");
+
+CIRA_COLD static _Noreturn void broken(const char *what, const void *p) {
+  cira__log(CIRA_LOG_ERROR, "free(%p): %s", (void *)(uintptr_t)p, what);
+  abort();
+}
+
+static inline void note_free(void *p) {
+  void **slot = recent_slot(p);
+  if (CIRA_UNLIKELY(*slot == p)) {
+    broken("double free detected", p);
+  }
+  if (CIRA_UNLIKELY(((uintptr_t)p & 7) != 0)) {
+    broken("invalid pointer", p);
+  }
+  *slot = p;
+}
+
+static inline void *note_alloc(void *p) {
+  if (CIRA_UNLIKELY(p == NULL)) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  void **slot = recent_slot(p);
+  if (*slot == p) {
+    *slot = NULL;
+  }
+  return p;
+}
+
+/* ---- the family --------------------------------------------------------- */
+
+static inline void *alloc(size_t bytes, int flags, const void *caller) {
+  bytes += bytes == 0;
+  if (CIRA_UNLIKELY(bytes > PTRDIFF_MAX)) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  return note_alloc(CIRA_UNLIKELY(is_near(bytes, caller))
+                        ? near_alloc(bytes, flags)
+                        : mallocx(bytes, flags));
+}
+
+void *cira_heap_malloc(size_t bytes, const void *caller) {
+  return alloc(bytes, 0, caller);
+}
+
+void *cira_heap_calloc(size_t count, size_t bytes, const void *caller) {
+  uint64_t total;
+  if (!cira__mul_ok(count, bytes, &total)) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  return alloc(total, MALLOCX_ZERO, caller);
+}
+
+void *cira_heap_aligned(size_t align, size_t bytes, const void *caller) {
+  return alloc(bytes, (int)MALLOCX_ALIGN(align), caller);
+}
+
+/* A block of ordinary memory while far memory is on: it has its own cache. */
+static inline bool block_is_near(const void *p) {
+  return !cira_space_contains(p);
+}
+
+void cira_heap_free(void *p) {
+  if (p == NULL) {
+    return;
+  }
+  note_free(p);
+  if (CIRA_UNLIKELY(block_is_near(p))) {
+    near_count(-(int64_t)sallocx(p, 0));
+    dallocx(p, heap.space != NULL ? near_flags() : 0);
+  } else {
+    dallocx(p, 0);
+  }
+}
+
+void *cira_heap_realloc(void *p, size_t bytes, const void *caller) {
+  if (p == NULL) {
+    return cira_heap_malloc(bytes, caller);
+  }
+  if (bytes == 0) {
+    cira_heap_free(p);
+    return NULL;
+  }
+  if (bytes > PTRDIFF_MAX) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  if (CIRA_LIKELY(!block_is_near(p))) {
+    void *moved = rallocx(p, bytes, 0);
+    if (moved == NULL) {
+      errno = ENOMEM;
+    } else if (moved != p) {
+      note_free(p);
+      note_alloc(moved);
+    }
+    return moved;
+  }
+  size_t old = sallocx(p, 0);
+  if (bytes <= old && bytes >= old / 2) {
+    return p;
+  }
+  void *moved = cira_heap_malloc(bytes, caller);
+  if (moved != NULL) {
+    memcpy(moved, p, old < bytes ? old : bytes);
+    cira_heap_free(p);
+  }
+  return moved;
+}
+
+size_t cira_heap_usable(const void *p) {
+  return p == NULL ? 0 : sallocx(p, 0);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owning the page table by userfaultfd with a handler thread: the fall-back for
+ * kernels without asynchronous write tracking or UFFDIO_MOVE (before 6.8). The
+ * faulting thread sleeps in the kernel until the handler has installed the
+ * page; the first write to a clean page is a message too, by which dirty pages
+ * are known. Correct everywhere from Linux 5.7 on, but each miss costs two
+ * thread switches.
+ */
+#include "space/map_uffd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define THREAD_FEATURES UFFD_FEATURE_PAGEFAULT_FLAG_WP
+#define MESSAGES 16
+
+_Thread_local bool cira__space_own_thread;
+
+static cira_status_t thread_probe(void) {
+  int fd;
+  cira_status_t status = cira__uffd_open(THREAD_FEATURES, &fd);
+  if (status == CIRA_OK) {
+    close(fd);
+  }
+  return status;
+}
+
+static void wake(cira_space_t *s, uint64_t page) {
+  struct uffdio_range range = {(uint64_t)(uintptr_t)page_addr(s, page),
+                               CIRA_PAGE_BYTES};
+  ioctl(s->uffd, UFFDIO_WAKE, &range);
+}
+
+static void protect(cira_space_t *s, uint64_t page, uint64_t n, bool on) {
+  struct uffdio_writeprotect wp = {
+      .range = {(uint64_t)(uintptr_t)page_addr(s, page), n << CIRA_PAGE_LOG2},
+      .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0};
+  while (ioctl(s->uffd, UFFDIO_WRITEPROTECT, &wp) != 0) {
+    if (errno != EAGAIN && errno != EINTR) {
+      cira__die("cannot write-protect far pages at %p: errno %d",
+                (void *)page_addr(s, page), errno);
+    }
+  }
+}
+
+static void handle(cira_space_t *s, const struct uffd_msg *msg) {
+  if (msg->event != UFFD_EVENT_PAGEFAULT) {
+    return;
+  }
+  uint64_t page = page_of(s, (void *)(uintptr_t)msg->arg.pagefault.address);
+  bool write = (msg->arg.pagefault.flags &
+                (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)) != 0;
+  uint64_t t0 = cira__now_ns();
+  cira__pager_enter(s);
+  cira__pager_fault(s, page, write);
+  wake(s, page);
+  if (s->direct) {
+    cira__home_poke(s, &s->lanes[0]);
+  }
+  if (atomic_load(&s->free_pages) < s->low_pages) {
+    cira__evict(s, s->batch_pages, false, NULL);
+  }
+  cira__pager_leave(s);
+  STAT_ADD(s, faults, 1);
+  STAT_ADD(s, wait_ns, cira__now_ns() - t0);
+}
+
+static void *handler_main(void *arg) {
+  cira_space_t *s = arg;
+  struct pollfd fds[2] = {{.fd = s->uffd, .events = POLLIN},
+                          {.fd = s->handler_stop_fd, .events = POLLIN}};
+  struct uffd_msg messages[MESSAGES];
+  for (;;) {
+    poll(fds, 2, -1);
+    if (fds[1].revents != 0) {
+      return NULL;
+    }
+    ssize_t got = read(s->uffd, messages, sizeof messages);
+    for (ssize_t i = 0; i < got / (ssize_t)sizeof messages[0]; i++) {
+      handle(s, &messages[i]);
+    }
+  }
+}
+
+static cira_status_t handler_start(cira_space_t *s) {
+  s->handler_stop_fd = eventfd(0, EFD_CLOEXEC);
+  uint64_t saved = cira__signals_block();
+  cira__space_own_thread = true; /* the preload shim leaves it alone */
+  int error = pthread_create(&s->handler, NULL, handler_main, s);
+  cira__space_own_thread = false;
+  cira__signals_restore(saved);
+  if (error != 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, error,
+                            "the fault handler thread cannot be started");
+  }
+  return CIRA_OK;
+}
+
+static cira_status_t thread_init(cira_space_t *s) {
+  cira_status_t status = cira__uffd_open(THREAD_FEATURES, &s->uffd);
+  if (status != CIRA_OK) {
+    return status;
+  }
+  status = cira__uffd_reserve(s);
+  if (status == CIRA_OK) {
+    status = handler_start(s);
+    if (status == CIRA_OK) {
+      return CIRA_OK;
+    }
+    munmap((void *)(uintptr_t)s->base, s->bytes);
+  }
+  close(s->uffd);
+  return status;
+}
+
+static void thread_fini(cira_space_t *s) {
+  uint64_t one = 1;
+  if (write(s->handler_stop_fd, &one, sizeof one) == (ssize_t)sizeof one) {
+    pthread_join(s->handler, NULL);
+  }
+  close(s->handler_stop_fd);
+  munmap((void *)(uintptr_t)s->base, s->bytes);
+  close(s->uffd);
+}
+
+/* Without PAGEMAP_SCAN presence is read from /proc/self/pagemap entries. */
+static void thread_manage(cira_space_t *s, uint64_t chunk, uint64_t *present) {
+  uint8_t *p = page_addr(s, chunk * CHUNK_PAGES);
+  unsigned char here[CHUNK_PAGES];
+  if (cira__uffd_register(s, p, CHUNK_BYTES) != CIRA_OK) {
+    cira__die("%s", cira_status_detail());
+  }
+  cira__uffd_split(s, chunk);
+  if (mincore(p, CHUNK_BYTES, here) != 0) {
+    cira__die("mincore of far memory fails: errno %d", errno);
+  }
+  for (uint32_t i = 0; i < CHUNK_PAGES; i++) {
+    if ((here[i] & 1) != 0) {
+      present[i >> 6] |= UINT64_C(1) << (i & 63);
+    }
+  }
+}
+
+static void thread_make_writable(cira_space_t *s, uint64_t page) {
+  protect(s, page, 1, false);
+}
+
+/* Write-protected pages cannot change: writers wait in the kernel. */
+static void thread_take(cira_space_t *s, uint64_t first, uint32_t n,
+                        page_set_t *set, page_set_t *dirty,
+                        const uint8_t **content) {
+  (void)set;
+  (void)dirty; /* W_DIRTY tells */
+  protect(s, first, n, true);
+  *content = page_addr(s, first);
+}
+
+static void thread_drop(cira_space_t *s, uint64_t first, uint32_t n,
+                        const page_set_t *set, const uint8_t *content) {
+  (void)set;
+  (void)content;
+  cira__uffd_forget(s, first, n);
+}
+
+static cira_status_t thread_fork_child(cira_space_t *s) {
+  cira_status_t status = cira__uffd_again(s, THREAD_FEATURES);
+  if (status != CIRA_OK) {
+    return status;
+  }
+  close(s->handler_stop_fd);
+  return handler_start(s);
+}
+
+const map_ops_t cira__map_thread = {
+    .size = sizeof(map_ops_t),
+    .name = "thread",
+    .signo = 0,
+    .tracks_dirty = true,
+    .shares_fork = false,
+    .probe = thread_probe,
+    .init = thread_init,
+    .fini = thread_fini,
+    .open = cira__uffd_chunk_open,
+    .manage = thread_manage,
+    .install = cira__uffd_install,
+    .make_writable = thread_make_writable,
+    .take = thread_take,
+    .drop = thread_drop,
+    .forget = cira__uffd_forget,
+    .wake = wake,
+    .fork_child = thread_fork_child,
+};

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owning the page table by userfaultfd with faults as SIGBUS in the thread that
+ * took them (design D4), and what it shares with the handler-thread mode.
+ *
+ * Dirty pages: pages are installed write-protected with asynchronous write
+ * tracking, so that a first write costs no signal; PAGEMAP_SCAN tells which
+ * were written.
+ * Taking pages away: with one thread nobody can write behind the pager's back,
+ * so pages are read in place and dropped. With several, UFFDIO_MOVE carries
+ * them to a side area in one step that cannot lose a write; there the delta
+ * decides what is dirty, since a write between scan and move would be missed.
+ */
+#include "space/map_uffd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- shared by both modes ----------------------------------------------- */
+
+cira_status_t cira__uffd_open(uint64_t features, int *out_fd) {
+  int fd = (int)syscall(SYS_userfaultfd,
+                        O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+  if (fd < 0) {
+    return cira__fail_errno(CIRA_E_UNSUPPORTED, errno,
+                            "userfaultfd is refused; containers often forbid "
+                            "it (a seccomp profile that allows it helps)");
+  }
+  struct uffdio_api api = {.api = UFFD_API, .features = features};
+  if (ioctl(fd, UFFDIO_API, &api) != 0) {
+    int error = errno;
+    close(fd);
+    return cira__fail_errno(CIRA_E_UNSUPPORTED, error,
+                            "this kernel's userfaultfd lacks features 0x%lx",
+                            (unsigned long)features);
+  }
+  *out_fd = fd;
+  return CIRA_OK;
+}
+
+cira_status_t cira__uffd_reserve(cira_space_t *s) {
+  void *want = (void *)(uintptr_t)s->base;
+  void *p = mmap(want, s->bytes, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                     MAP_FIXED_NOREPLACE,
+                 -1, 0);
+  if (p != want) {
+    int error = p == MAP_FAILED ? errno : EEXIST;
+    if (p != MAP_FAILED) {
+      munmap(p, s->bytes);
+    }
+    return cira__fail_errno(CIRA_E_BUSY, error,
+                            "the far range at 0x%lx (%lu bytes) cannot be "
+                            "reserved; something else is mapped there, or the "
+                            "address space is limited (ulimit -v)",
+                            (unsigned long)s->base, (unsigned long)s->bytes);
+  }
+  if (!s->opt.no_huge_pages) {
+    madvise(p, s->bytes, MADV_HUGEPAGE); /* refusal only costs speed */
+  }
+  return CIRA_OK;
+}
+
+cira_status_t cira__uffd_register(cira_space_t *s, const void *p,
+                                  uint64_t bytes) {
+  struct uffdio_register reg = {
+      .range = {(uint64_t)(uintptr_t)p, bytes},
+      .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP};
+  if (ioctl(s->uffd, UFFDIO_REGISTER, &reg) != 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, errno,
+                            "userfaultfd refuses %lu bytes at %p",
+                            (unsigned long)bytes, (void *)(uintptr_t)p);
+  }
+  return CIRA_OK;
+}
+
+cira_status_t cira__uffd_chunk_open(cira_space_t *s, uint64_t page, uint64_t n,
+                                    bool native) {
+  void *p = page_addr(s, page);
+  uint64_t bytes = n << CIRA_PAGE_LOG2;
+  if (mprotect(p, bytes, PROT_READ | PROT_WRITE) != 0) {
+    return cira__fail_errno(CIRA_E_NOMEM, errno,
+                            "far range at %p cannot be opened", p);
+  }
+  return native ? CIRA_OK : cira__uffd_register(s, p, bytes);
+}
+
+void cira__uffd_install(cira_space_t *s, uint64_t page, uint64_t n,
+                        const uint8_t *src, bool clean) {
+  uint64_t done = 0, bytes = n << CIRA_PAGE_LOG2;
+  uint8_t *dst = page_addr(s, page);
+  while (done < bytes) {
+    struct uffdio_copy copy = {
+        .dst = (uint64_t)(uintptr_t)dst + done,
+        .src = (uint64_t)(uintptr_t)src + done,
+        .len = bytes - done,
+        .mode = clean ? UFFDIO_COPY_MODE_WP : 0,
+    };
+    if (ioctl(s->uffd, UFFDIO_COPY, &copy) == 0) {
+      return;
+    }
+    if (copy.copy > 0) {
+      done += (uint64_t)copy.copy;
+    } else if (errno == EEXIST) {
+      done += CIRA_PAGE_BYTES; /* present already: keep what is there */
+    } else if (errno != EAGAIN && errno != EINTR) {
+      cira__die("cannot place a far page at %p: errno %d (%s)",
+                (void *)(dst + done), errno,
+                errno == ENOMEM ? "out of memory" : "unexpected");
+    }
+  }
+}
+
+void cira__uffd_forget(cira_space_t *s, uint64_t page, uint64_t n) {
+  if (madvise(page_addr(s, page), n << CIRA_PAGE_LOG2, MADV_DONTNEED) != 0) {
+    cira__die("cannot drop far pages at %p: errno %d (locked by mlock?)",
+              (void *)page_addr(s, page), errno);
+  }
+}
+
+void cira__uffd_split(cira_space_t *s, uint64_t chunk) {
+  if (!s->opt.no_huge_pages) {
+    /* Advice on a part of a huge page splits it (mm/madvise.c). */
+    madvise(page_addr(s, chunk * CHUNK_PAGES), CIRA_PAGE_BYTES, MADV_COLD);
+  }
+}
+
+/* Registers every run of managed chunks anew. */
+cira_status_t cira__uffd_again(cira_space_t *s, uint64_t features) {
+  close(s->uffd);
+  cira_status_t status = cira__uffd_open(features, &s->uffd);
+  uint64_t chunks = cira__align_up(atomic_load(&s->top_page), CHUNK_PAGES) /
+                    CHUNK_PAGES;
+  for (uint64_t c = 0; c < chunks && status == CIRA_OK;) {
+    if (atomic_load(&s->chunk_state[c]) != CHUNK_MANAGED) {
+      c++;
+      continue;
+    }
+    uint64_t end = c + 1;
+    while (end < chunks &&
+           atomic_load(&s->chunk_state[end]) == CHUNK_MANAGED) {
+      end++;
+    }
+    status = cira__uffd_register(s, page_addr(s, c * CHUNK_PAGES),
+                                 (end - c) * CHUNK_BYTES);
+    c = end;
+  }
+  return status;
+}
+
+/* ---- SIGBUS mode -------------------------------------------------------- */
+
+#define SIGBUS_FEATURES                                                        \
+  (CIRA_UFFD_FEATURE_SIGBUS | CIRA_UFFD_FEATURE_WP_ASYNC |                     \
+   CIRA_UFFD_FEATURE_MOVE)
+#define SCAN_REGIONS 64
+
+static int pagemap_open(void) {
+  return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+}
+
+static cira_status_t sigbus_probe(void) {
+  int fd;
+  cira_status_t status = cira__uffd_open(SIGBUS_FEATURES, &fd);
+  if (status != CIRA_OK) {
+    return status;
+  }
+  close(fd);
+  fd = pagemap_open();
+  if (fd < 0) {
+    return cira__fail_errno(CIRA_E_UNSUPPORTED, errno,
+                            "/proc/self/pagemap cannot be opened");
+  }
+  uint8_t page;
+  struct cira_page_region region;
+  struct cira_pm_scan_arg arg = {
+      .size = sizeof arg,
+      .start = (uint64_t)(uintptr_t)&page & ~(uint64_t)(CIRA_PAGE_BYTES - 1),
+      .vec = (uint64_t)(uintptr_t)&region,
+      .vec_len = 1,
+      .category_mask = CIRA_PAGE_IS_PRESENT,
+      .return_mask = CIRA_PAGE_IS_PRESENT,
+  };
+  arg.end = arg.start + CIRA_PAGE_BYTES;
+  long found = ioctl(fd, CIRA_PAGEMAP_SCAN, &arg);
+  int error = errno;
+  close(fd);
+  if (found < 0) {
+    return cira__fail_errno(CIRA_E_UNSUPPORTED, error,
+                            "this kernel has no PAGEMAP_SCAN (Linux 6.7)");
+  }
+  return CIRA_OK;
+}
+
+static cira_status_t sigbus_init(cira_space_t *s) {
+  cira_status_t status = cira__uffd_open(SIGBUS_FEATURES, &s->uffd);
+  if (status != CIRA_OK) {
+    return status;
+  }
+  s->pagemap_fd = pagemap_open();
+  if (s->pagemap_fd < 0) {
+    status = cira__fail_errno(CIRA_E_UNSUPPORTED, errno, "/proc/self/pagemap");
+    goto err_uffd;
+  }
+  status = cira__uffd_reserve(s);
+  if (status != CIRA_OK) {
+    goto err_pagemap;
+  }
+  uint64_t side_bytes = WINDOW_PAGES * CIRA_PAGE_BYTES;
+  s->side = cira__map_table(side_bytes);
+  if (s->side == NULL) {
+    status = cira__fail(CIRA_E_NOMEM, "no memory for the side area");
+    goto err_range;
+  }
+  madvise(s->side, side_bytes, MADV_NOHUGEPAGE);
+  status = cira__uffd_register(s, s->side, side_bytes);
+  if (status == CIRA_OK) {
+    return CIRA_OK;
+  }
+  cira__unmap_table(s->side, side_bytes);
+err_range:
+  munmap((void *)(uintptr_t)s->base, s->bytes);
+err_pagemap:
+  close(s->pagemap_fd);
+err_uffd:
+  close(s->uffd);
+  return status;
+}
+
+static void sigbus_fini(cira_space_t *s) {
+  munmap((void *)(uintptr_t)s->base, s->bytes);
+  cira__unmap_table(s->side, WINDOW_PAGES * CIRA_PAGE_BYTES);
+  close(s->pagemap_fd);
+  close(s->uffd);
+}
+
+/* Pages of [page, page+n) of a category, as bits counted from `page`. */
+static void scan(cira_space_t *s, uint64_t page, uint64_t n, uint64_t category,
+                 uint64_t *bits) {
+  struct cira_page_region found[SCAN_REGIONS];
+  uint64_t base = (uint64_t)(uintptr_t)page_addr(s, page);
+  struct cira_pm_scan_arg arg = {
+      .size = sizeof arg,
+      .start = base,
+      .end = base + (n << CIRA_PAGE_LOG2),
+      .vec = (uint64_t)(uintptr_t)found,
+      .vec_len = SCAN_REGIONS,
+      .category_mask = category | CIRA_PAGE_IS_PRESENT,
+      .return_mask = category,
+  };
+  while (arg.start < arg.end) {
+    long count = ioctl(s->pagemap_fd, CIRA_PAGEMAP_SCAN, &arg);
+    if (count < 0) {
+      cira__die("PAGEMAP_SCAN fails: errno %d", errno);
+    }
+    for (long r = 0; r < count; r++) {
+      uint64_t i = (found[r].start - base) >> CIRA_PAGE_LOG2;
+      uint64_t end = (found[r].end - base) >> CIRA_PAGE_LOG2;
+      for (; i < end; i++) {
+        bits[i >> 6] |= UINT64_C(1) << (i & 63);
+      }
+    }
+    arg.start = arg.walk_end;
+  }
+}
+
+static void sigbus_manage(cira_space_t *s, uint64_t chunk, uint64_t *present) {
+  if (cira__uffd_register(s, page_addr(s, chunk * CHUNK_PAGES), CHUNK_BYTES) !=
+      CIRA_OK) {
+    cira__die("%s", cira_status_detail());
+  }
+  cira__uffd_split(s, chunk);
+  scan(s, chunk * CHUNK_PAGES, CHUNK_PAGES, CIRA_PAGE_IS_PRESENT, present);
+}
+
+/* Moves one page that the batch could not: memory that a forked relative still
+ * shares is made our own first by a write that changes nothing. */
+static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
+  uint8_t *page = page_addr(s, first + i);
+  for (int attempt = 0; attempt < 3; attempt++) {
+    struct cira_uffdio_move move = {
+        .dst = (uint64_t)(uintptr_t)(s->side + (uint64_t)i * CIRA_PAGE_BYTES),
+        .src = (uint64_t)(uintptr_t)page,
+        .len = CIRA_PAGE_BYTES};
+    if (ioctl(s->uffd, CIRA_UFFDIO_MOVE, &move) == 0) {
+      return true;
+    }
+    if (errno == ENOENT || errno == EEXIST) {
+      return false;
+    }
+    __atomic_fetch_or((uint32_t *)(void *)page, 0, __ATOMIC_RELAXED);
+  }
+  return false; /* pinned by the kernel (direct I/O): stays where it is */
+}
+
+static void move_run(cira_space_t *s, uint64_t first, uint32_t n,
+                     page_set_t *set) {
+  uint64_t at = 0, bytes = (uint64_t)n << CIRA_PAGE_LOG2;
+  while (at < bytes) {
+    struct cira_uffdio_move move = {
+        .dst = (uint64_t)(uintptr_t)s->side + at,
+        .src = (uint64_t)(uintptr_t)page_addr(s, first) + at,
+        .len = bytes - at,
+        .mode = CIRA_UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES};
+    if (ioctl(s->uffd, CIRA_UFFDIO_MOVE, &move) == 0) {
+      return;
+    }
+    if (move.move > 0) {
+      at += (uint64_t)move.move;
+      continue;
+    }
+    if (errno == EAGAIN || errno == EINTR) {
+      continue;
+    }
+    uint32_t i = (uint32_t)(at >> CIRA_PAGE_LOG2);
+    if (set_has(set, i) && !move_one(s, first, i)) {
+      set_remove(set, i);
+    }
+    at += CIRA_PAGE_BYTES;
+  }
+}
+
+static void sigbus_take(cira_space_t *s, uint64_t first, uint32_t n,
+                        page_set_t *set, page_set_t *dirty,
+                        const uint8_t **content) {
+  if (single_threaded(s)) {
+    scan(s, first, n, CIRA_PAGE_IS_WRITTEN, dirty->bits);
+    *content = page_addr(s, first);
+    return;
+  }
+  move_run(s, first, n, set);
+  *dirty = *set;
+  *content = s->side;
+}
+
+static void sigbus_drop(cira_space_t *s, uint64_t first, uint32_t n,
+                        const page_set_t *set, const uint8_t *content) {
+  (void)set;
+  if (content == s->side) {
+    madvise(s->side, (uint64_t)n << CIRA_PAGE_LOG2, MADV_DONTNEED);
+  } else {
+    cira__uffd_forget(s, first, n);
+  }
+}
+
+static cira_status_t sigbus_fork_child(cira_space_t *s) {
+  close(s->pagemap_fd);
+  s->pagemap_fd = pagemap_open();
+  if (s->pagemap_fd < 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, errno, "/proc/self/pagemap");
+  }
+  cira_status_t status = cira__uffd_again(s, SIGBUS_FEATURES);
+  if (status != CIRA_OK) {
+    return status;
+  }
+  return cira__uffd_register(s, s->side, WINDOW_PAGES * CIRA_PAGE_BYTES);
+}
+
+const map_ops_t cira__map_sigbus = {
+    .size = sizeof(map_ops_t),
+    .name = "sigbus",
+    .signo = SIGBUS,
+    .tracks_dirty = false,
+    .shares_fork = true,
+    .probe = sigbus_probe,
+    .init = sigbus_init,
+    .fini = sigbus_fini,
+    .open = cira__uffd_chunk_open,
+    .manage = sigbus_manage,
+    .install = cira__uffd_install,
+    .take = sigbus_take,
+    .drop = sigbus_drop,
+    .forget = cira__uffd_forget,
+    .fork_child = sigbus_fork_child,
+};

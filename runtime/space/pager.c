@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The pager: what happens when a page is touched that is not here. One page or
+ * a run of them is claimed (BUSY), frames are reserved, the content is fetched
+ * from home or made of zeros, and the page table entry appears at once with the
+ * whole content: no thread ever sees half a page.
+ *
+ * Runs in the thread that faulted, inside a signal handler with all signals
+ * blocked, or in threads that pin pages with signals blocked by the entry.
+ */
+#include "space/space_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- waiting ------------------------------------------------------------ */
+
+static void futex_wait(word_t *word, uint32_t seen, uint64_t ns) {
+  struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u),
+                        .tv_nsec = (long)(ns % 1000000000u)};
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &ts, NULL, 0);
+}
+
+static void futex_wake(word_t *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+#define SPINS 100
+
+void cira__word_wait(cira_space_t *s, uint64_t page, uint32_t seen) {
+  word_t *word = &s->words[page];
+  for (int i = 0; i < SPINS; i++) {
+    cira__cpu_relax();
+    if (atomic_load_explicit(word, memory_order_relaxed) != seen) {
+      return;
+    }
+  }
+  if ((seen & W_WAITERS) == 0) {
+    uint32_t with = seen | W_WAITERS;
+    if (!atomic_compare_exchange_strong(word, &seen, with)) {
+      return;
+    }
+    seen = with;
+  }
+  futex_wait(word, seen, 1000000); /* woken by publish; 1 ms bounds a loss */
+}
+
+void cira__word_publish(cira_space_t *s, uint64_t page, uint32_t word,
+                        bool keep_pins) {
+  uint32_t old = atomic_load_explicit(&s->words[page], memory_order_relaxed);
+  uint32_t next;
+  do {
+    next = keep_pins ? (word & ~W_PINS) | (old & W_PINS) : word;
+    next &= ~W_WAITERS;
+  } while (!atomic_compare_exchange_weak_explicit(
+      &s->words[page], &old, next, memory_order_release,
+      memory_order_relaxed)); /* pairs with: loads in fault and pin */
+  if (CIRA_UNLIKELY(old & W_WAITERS)) {
+    futex_wake(&s->words[page]);
+  }
+}
+
+/* The gate: any number of faults, or one fork. */
+void cira__pager_enter(cira_space_t *s) {
+  for (;;) {
+    atomic_fetch_add(&s->active, 1);
+    uint32_t gate = atomic_load(&s->gate);
+    if (CIRA_LIKELY(gate == 0)) {
+      return;
+    }
+    atomic_fetch_sub(&s->active, 1);
+    futex_wait(&s->gate, gate, 1000000);
+  }
+}
+
+void cira__pager_leave(cira_space_t *s) {
+  atomic_fetch_sub(&s->active, 1);
+}
+
+/* ---- sequential detector ------------------------------------------------ */
+
+/* How many pages to fetch at `page`, and in which direction (*step). Pages that
+ * continue a stream double its window. */
+static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
+                              bool *grown) {
+  *step = 1;
+  *grown = false;
+  if (s->readahead_pages <= 1) {
+    return 1;
+  }
+  cira__lock(&s->stream_lock);
+  uint32_t now = ++s->stream_clock;
+  stream_t *oldest = &s->streams[0];
+  for (uint32_t i = 0; i < STREAMS; i++) {
+    stream_t *t = &s->streams[i];
+    bool up = page == t->next;
+    bool down = t->window == 1 && page + 2 == t->next;
+    if (t->step < 0) {
+      up = false;
+      down = page == t->next;
+    }
+    if (t->window != 0 && (up || down)) {
+      STAT_ADD(s, pages_ahead_hit, t->window - 1);
+      t->step = up ? 1 : -1;
+      t->window = (uint32_t)cira__min_u64(t->window * 2, s->readahead_pages);
+      t->age = now;
+      uint32_t window = t->window;
+      *step = t->step;
+      *grown = true;
+      t->next = up ? page + window : page - window;
+      cira__unlock(&s->stream_lock);
+      return window;
+    }
+    if (t->age < oldest->age) {
+      oldest = t;
+    }
+  }
+  *oldest = (stream_t){.next = page + 1, .window = 1, .step = 1, .age = now};
+  cira__unlock(&s->stream_lock);
+  return 1;
+}
+
+/* Tells the stream how far it really came (a window can be cut short). */
+static void stream_moved(cira_space_t *s, uint64_t expected, uint64_t next) {
+  cira__lock(&s->stream_lock);
+  for (uint32_t i = 0; i < STREAMS; i++) {
+    if (s->streams[i].window != 0 && s->streams[i].next == expected) {
+      s->streams[i].next = next;
+    }
+  }
+  cira__unlock(&s->stream_lock);
+}
+
+/* ---- claiming ----------------------------------------------------------- */
+
+/* Claims up to n pages from `page` on, upwards or downwards, that are in the
+ * state of `like` (and region, when at home); the page itself is claimed
+ * already. Returns the first page of the run and its length by out_n. */
+static uint64_t claim_run(cira_space_t *s, uint64_t page, uint32_t like,
+                          uint32_t n, int32_t step, uint32_t *out_n) {
+  uint64_t chunk = page / CHUNK_PAGES, at = page;
+  uint64_t top = atomic_load_explicit(&s->top_page, memory_order_relaxed);
+  uint32_t got = 1;
+  uint32_t mask = W_STATE | W_BACKED | W_REGION;
+  while (got < n) {
+    uint64_t next = at + (uint64_t)(int64_t)step;
+    if (next / CHUNK_PAGES != chunk || next >= top) {
+      break;
+    }
+    uint32_t w = atomic_load_explicit(&s->words[next], memory_order_relaxed);
+    if ((w & mask) != (like & mask) ||
+        (state_of(w) == PAGE_EMPTY && (w & W_PINS) != 0) ||
+        !atomic_compare_exchange_strong(&s->words[next], &w,
+                                        (w & ~W_STATE) | PAGE_BUSY)) {
+      break;
+    }
+    at = next;
+    got++;
+  }
+  *out_n = got;
+  return step > 0 ? page : at;
+}
+
+static void count_in(cira_space_t *s, uint64_t page, uint32_t n) {
+  atomic_fetch_add(&s->chunk_resident[page / CHUNK_PAGES], (uint16_t)n);
+  uint64_t now = STAT_ADD(s, resident_pages, n) + n;
+  if (now > __atomic_load_n(&s->stats->resident_pages_peak, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&s->stats->resident_pages_peak, now, __ATOMIC_RELAXED);
+  }
+}
+
+/* Word of a page that has just arrived; a page that was gone for less than a
+ * round of the clock is wanted: it gets second chances. */
+static uint32_t arrived(cira_space_t *s, uint32_t old, bool demanded) {
+  uint32_t w = PAGE_MAPPED | (old & (W_BACKED | W_REGION));
+  if (state_of(old) == PAGE_HOME && demanded) {
+    uint32_t gone = (atomic_load_explicit(&s->epoch, memory_order_relaxed) -
+                     (old >> W_PIN_SHIFT)) &
+                    0xffff;
+    if (gone <= 1) {
+      STAT_ADD(s, refaults, 1);
+      w |= 2 * W_CREDIT_ONE;
+    }
+  }
+  return w;
+}
+
+/* ---- fetching ----------------------------------------------------------- */
+
+/* Fresh memory: zeros, not write-tracked since it will be written. */
+static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
+                      uint32_t window, int32_t step, uint32_t *out_n) {
+  uint32_t n = 1;
+  uint64_t first = claim_run(s, page, old, window, step, &n);
+  cira__reserve(s, n);
+  count_in(s, first, n);
+  s->map->install(s, first, n, s->zeros, false);
+  for (uint32_t i = 0; i < n; i++) {
+    cira__word_publish(s, first + i, PAGE_MAPPED | W_DIRTY, true);
+  }
+  STAT_ADD(s, faults_zero, 1);
+  *out_n = n;
+}
+
+/* Home is memory of this machine: the kernel copies straight from there. */
+static void fetch_direct(cira_space_t *s, uint64_t first, uint32_t n,
+                         uint64_t page, uint32_t old) {
+  s->map->install(s, first, n, home_direct(s, region_of(old), first), true);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t w = atomic_load_explicit(&s->words[first + i],
+                                      memory_order_relaxed);
+    w = (w & ~W_STATE) | PAGE_HOME; /* as it was before the claim */
+    bool demanded = first + i == page;
+    uint32_t next = arrived(s, w, demanded);
+    cira__word_publish(s, first + i, demanded ? next : next | W_AHEAD, false);
+  }
+}
+
+/* Installs pages that have arrived in a lane's buffer. */
+static void land(cira_space_t *s, uint64_t first, uint32_t n, uint64_t page,
+                 const uint8_t *buf) {
+  for (uint32_t i = 0; i < n; i++) {
+    cira__delta_remember(s, first + i, buf + (uint64_t)i * CIRA_PAGE_BYTES);
+  }
+  s->map->install(s, first, n, buf, true);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t w = atomic_load_explicit(&s->words[first + i],
+                                      memory_order_relaxed);
+    w = (w & ~W_STATE) | PAGE_HOME;
+    bool demanded = first + i == page;
+    uint32_t next = arrived(s, w, demanded);
+    cira__word_publish(s, first + i, demanded ? next : next | W_AHEAD, false);
+  }
+}
+
+void cira__ahead_complete(cira_space_t *s, lane_t *lane) {
+  if (!lane->ahead.active) {
+    return;
+  }
+  cira__home_wait(s, lane, &lane->ahead.op);
+  lane->ahead.active = false;
+  land(s, lane->ahead.page, lane->ahead.n, UINT64_MAX, lane->ahead.buf);
+}
+
+static void fetch_remote(cira_space_t *s, uint64_t first, uint32_t n,
+                         uint64_t page, uint32_t old) {
+  lane_t *lane = lane_of(s, first);
+  uint64_t t0 = cira__now_ns();
+  cira_fabric_op_t op;
+  cira__lock(&lane->lock);
+  cira_status_t status = cira__home_post_read(s, lane, region_of(old), first, n,
+                                              lane->bounce, &op);
+  if (status != CIRA_OK) {
+    cira__home_lost(s, status);
+  }
+  if (atomic_load_explicit(&s->free_pages, memory_order_relaxed) <
+      s->low_pages) {
+    cira__evict(s, s->batch_pages, false, lane); /* while the read travels */
+  }
+  cira__home_wait(s, lane, &op);
+  STAT_ADD(s, fabric_wait_ns, cira__now_ns() - t0);
+  land(s, first, n, page, lane->bounce);
+  cira__unlock(&lane->lock);
+}
+
+/* Asks for the window behind the one that has just been delivered, so that it
+ * travels while the program uses this one. */
+static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
+  if (page >= atomic_load_explicit(&s->top_page, memory_order_relaxed) ||
+      atomic_load_explicit(&s->chunk_state[page / CHUNK_PAGES],
+                           memory_order_acquire) != CHUNK_MANAGED) {
+    return;
+  }
+  lane_t *lane = lane_of(s, page);
+  if (!cira__trylock(&lane->lock)) {
+    return;
+  }
+  uint32_t w = atomic_load_explicit(&s->words[page], memory_order_relaxed);
+  if (lane->ahead.active || state_of(w) != PAGE_HOME ||
+      !atomic_compare_exchange_strong(&s->words[page], &w,
+                                      (w & ~W_STATE) | PAGE_BUSY)) {
+    cira__unlock(&lane->lock);
+    return;
+  }
+  uint32_t n;
+  claim_run(s, page, w, window, 1, &n);
+  if (!cira__try_reserve(s, n)) {
+    for (uint32_t i = 0; i < n; i++) {
+      uint32_t back = atomic_load(&s->words[page + i]);
+      cira__word_publish(s, page + i, (back & ~W_STATE) | PAGE_HOME, false);
+    }
+    cira__unlock(&lane->lock);
+    return;
+  }
+  count_in(s, page, n);
+  lane->ahead.page = page;
+  lane->ahead.n = n;
+  lane->ahead.region = region_of(w);
+  cira_status_t status = cira__home_post_read(
+      s, lane, region_of(w), page, n, lane->ahead.buf, &lane->ahead.op);
+  if (status != CIRA_OK) {
+    cira__home_lost(s, status);
+  }
+  lane->ahead.active = true;
+  STAT_ADD(s, pages_in, n);
+  STAT_ADD(s, pages_ahead, n);
+  STAT_ADD(s, bytes_in, (uint64_t)n * CIRA_PAGE_BYTES);
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t busy = atomic_load(&s->words[page + i]);
+    cira__word_publish(s, page + i, (busy & ~W_STATE) | PAGE_LOADING, false);
+  }
+  cira__home_poke(s, lane);
+  cira__unlock(&lane->lock);
+}
+
+/* The page is at home and claimed by us (its word before was `old`). */
+static void fill_home(cira_space_t *s, uint64_t page, uint32_t old,
+                      uint32_t window, int32_t step, uint32_t *out_n) {
+  uint32_t n = 1;
+  uint64_t first = claim_run(s, page, old, window, step, &n);
+  cira__reserve(s, n);
+  count_in(s, first, n);
+  STAT_ADD(s, pages_in, n);
+  STAT_ADD(s, pages_ahead, n - 1);
+  STAT_ADD(s, bytes_in, (uint64_t)n * CIRA_PAGE_BYTES);
+  if (s->direct) {
+    fetch_direct(s, first, n, page, old);
+  } else {
+    fetch_remote(s, first, n, page, old);
+  }
+  *out_n = n;
+}
+
+/* ---- the fault ---------------------------------------------------------- */
+
+static void fill(cira_space_t *s, uint64_t page, uint32_t old) {
+  int32_t step;
+  bool grown;
+  uint32_t window = stream_window(s, page, &step, &grown), n = 1;
+  uint64_t expected = step > 0 ? page + window : page - window;
+  if (state_of(old) == PAGE_EMPTY) {
+    fill_zero(s, page, old, window, step, &n);
+  } else {
+    fill_home(s, page, old, window, step, &n);
+  }
+  if (n != window) {
+    stream_moved(s, expected, step > 0 ? page + n : page - n);
+  }
+  if (!s->direct && grown && step > 0 && state_of(old) == PAGE_HOME) {
+    read_ahead(s, page + n, window);
+  }
+}
+
+/* A read ahead holds the page: deliver it, and keep the stream flowing. */
+static void deliver(cira_space_t *s, uint64_t page) {
+  lane_t *lane = lane_of(s, page);
+  uint64_t t0 = cira__now_ns();
+  cira__lock(&lane->lock);
+  uint64_t next = 0;
+  uint32_t n = 0;
+  if (lane->ahead.active && page >= lane->ahead.page &&
+      page < lane->ahead.page + lane->ahead.n) {
+    next = lane->ahead.page + lane->ahead.n;
+    n = lane->ahead.n;
+    bool first = page == lane->ahead.page;
+    cira__ahead_complete(s, lane);
+    if (!first) {
+      n = 0;
+    }
+  }
+  cira__unlock(&lane->lock);
+  STAT_ADD(s, fabric_wait_ns, cira__now_ns() - t0);
+  if (n > 0) {
+    STAT_ADD(s, pages_ahead_hit, n);
+    uint32_t window = (uint32_t)cira__min_u64(n * 2, s->readahead_pages);
+    stream_moved(s, page, next);
+    if (atomic_load(&s->free_pages) < (int64_t)window) {
+      cira__evict(s, window, false, NULL);
+    }
+    read_ahead(s, next, window);
+  }
+}
+
+/* True once the page is there, and writable if `write` says so. */
+bool cira__pager_fault(cira_space_t *s, uint64_t page, bool write) {
+  uint64_t chunk = page / CHUNK_PAGES;
+  for (;;) {
+    uint8_t kind = atomic_load_explicit(&s->chunk_state[chunk],
+                                        memory_order_acquire);
+    if (kind == CHUNK_UNUSED) {
+      return false;
+    }
+    if (kind == CHUNK_NATIVE) {
+      return true; /* the kernel fills it */
+    }
+    if (kind == CHUNK_TURNING) {
+      sched_yield();
+      continue;
+    }
+    uint32_t w = atomic_load_explicit(&s->words[page], memory_order_acquire);
+    switch (state_of(w)) {
+    case PAGE_MAPPED:
+      if (s->map->tracks_dirty && write && (w & W_DIRTY) == 0) {
+        if (!atomic_compare_exchange_strong(
+                &s->words[page], &w, (w & ~W_STATE) | PAGE_BUSY)) {
+          continue;
+        }
+        s->map->make_writable(s, page);
+        cira__word_publish(s, page, w | W_DIRTY, true);
+      }
+      return true;
+    case PAGE_BUSY:
+      cira__word_wait(s, page, w);
+      continue;
+    case PAGE_LOADING:
+      deliver(s, page);
+      continue;
+    default:
+      if (atomic_compare_exchange_strong(&s->words[page], &w,
+                                         (w & ~W_STATE) | PAGE_BUSY)) {
+        fill(s, page, w);
+        if (s->map->tracks_dirty && write && state_of(w) == PAGE_HOME) {
+          continue; /* arrived read-only */
+        }
+        return true;
+      }
+    }
+  }
+}
+
+/* The page table says missing, the page word says mapped: somebody dropped the
+ * page behind our back (a raw madvise). The content is lost to the program by
+ * its own doing: it reads as zero, as it would without us. */
+static __thread uint64_t last_fault_page = UINT64_MAX;
+static __thread uint32_t same_faults;
+
+static void mend(cira_space_t *s, uint64_t page) {
+  if (s->uffd < 0) {
+    return; /* the content lives in the second view and is still there */
+  }
+  uint32_t w = atomic_load(&s->words[page]);
+  if (state_of(w) == PAGE_MAPPED &&
+      atomic_compare_exchange_strong(&s->words[page], &w,
+                                     (w & ~W_STATE) | PAGE_BUSY)) {
+    s->map->install(s, page, 1, s->zeros, false);
+    cira__word_publish(s, page, w | W_DIRTY, true);
+  }
+}
+
+static bool is_write(const void *ucontext) {
+#if defined(__x86_64__)
+  const ucontext_t *uc = ucontext;
+  return (uc->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+#else
+  (void)ucontext;
+  return true; /* unknown: treating a read as a write is only slower */
+#endif
+}
+
+bool cira_space_fault(cira_space_t *s, int signo, const siginfo_t *info,
+                      void *ucontext) {
+  if (s == NULL || signo != s->map->signo || info->si_code <= 0 ||
+      !cira_space_contains(info->si_addr)) {
+    return false;
+  }
+#ifdef BUS_MCEERR_AR
+  if (signo == SIGBUS && (info->si_code == BUS_MCEERR_AR ||
+                          info->si_code == BUS_MCEERR_AO)) {
+    return false;
+  }
+#endif
+  uint64_t page = page_of(s, info->si_addr);
+  if (page >= atomic_load(&s->top_page)) {
+    return false;
+  }
+  int saved_errno = errno;
+  uint64_t t0 = cira__now_ns();
+  cira__pager_enter(s);
+  if (page != last_fault_page) {
+    last_fault_page = page;
+    same_faults = 0;
+  } else if (++same_faults >= 8) {
+    mend(s, page);
+    same_faults = 0;
+  }
+  bool ours = cira__pager_fault(s, page, is_write(ucontext));
+  if (ours && s->direct) {
+    cira__home_poke(s, &s->lanes[0]);
+    if (atomic_load_explicit(&s->free_pages, memory_order_relaxed) <
+        s->low_pages) {
+      cira__evict(s, s->batch_pages, false, NULL);
+    }
+  }
+  cira__pager_leave(s);
+  if (ours) {
+    STAT_ADD(s, faults, 1);
+    STAT_ADD(s, wait_ns, cira__now_ns() - t0);
+  }
+  errno = saved_errno;
+  return ours;
+}
+
+/* ---- pins and hints ----------------------------------------------------- */
+
+/* Pins one page; false when the program may not use it at all. */
+static bool pin_page(cira_space_t *s, uint64_t page, bool write) {
+  for (;;) {
+    uint8_t kind = atomic_load(&s->chunk_state[page / CHUNK_PAGES]);
+    uint32_t w = atomic_load(&s->words[page]);
+    if ((w & W_PINS) == W_PINS) {
+      sched_yield(); /* 65,535 pins on one page: wait for one to go */
+      continue;
+    }
+    if (kind == CHUNK_NATIVE) {
+      if (state_of(w) == PAGE_EMPTY &&
+          atomic_compare_exchange_strong(&s->words[page], &w, w + W_PIN_ONE)) {
+        /* Present from here on, also if the chunk turns managed meanwhile. */
+        (void)*(volatile uint8_t *)page_addr(s, page);
+        return true;
+      }
+      continue;
+    }
+    if (!cira__pager_fault(s, page, write)) {
+      return false;
+    }
+    w = atomic_load(&s->words[page]);
+    if (state_of(w) == PAGE_MAPPED &&
+        atomic_compare_exchange_strong(&s->words[page], &w, w + W_PIN_ONE)) {
+      return true;
+    }
+  }
+}
+
+static void unpin_pages(cira_space_t *s, uint64_t page, uint64_t n) {
+  for (uint64_t i = 0; i < n; i++) {
+    atomic_fetch_sub(&s->words[page + i], W_PIN_ONE);
+  }
+}
+
+uint64_t cira_space_pin(cira_space_t *s, const void *p, uint64_t bytes,
+                        uint32_t flags) {
+  if (s == NULL || bytes == 0 || !cira_space_contains(p)) {
+    return bytes;
+  }
+  uint64_t saved = cira__signals_block();
+  cira__pager_enter(s);
+  uint64_t offset = (uint64_t)(uintptr_t)p & (CIRA_PAGE_BYTES - 1);
+  uint64_t first = page_of(s, p);
+  uint64_t n = (offset + bytes + CIRA_PAGE_BYTES - 1) >> CIRA_PAGE_LOG2;
+  uint64_t limit = cira__max_u64(1, s->local_pages / 4);
+  n = cira__min_u64(cira__min_u64(n, limit), s->pages - first);
+  uint64_t got = 0;
+  while (got < n && pin_page(s, first + got, (flags & CIRA_PIN_WRITE) != 0)) {
+    got++;
+  }
+  STAT_ADD(s, pins, got);
+  cira__pager_leave(s);
+  cira__signals_restore(saved);
+  if (got == 0) {
+    return 0;
+  }
+  return cira__min_u64(bytes, (got << CIRA_PAGE_LOG2) - offset);
+}
+
+void cira_space_unpin(cira_space_t *s, const void *p, uint64_t bytes) {
+  if (s == NULL || bytes == 0 || !cira_space_contains(p)) {
+    return;
+  }
+  uint64_t offset = (uint64_t)(uintptr_t)p & (CIRA_PAGE_BYTES - 1);
+  unpin_pages(s, page_of(s, p),
+              (offset + bytes + CIRA_PAGE_BYTES - 1) >> CIRA_PAGE_LOG2);
+}
+
+/* Cuts [p, p+bytes) to the part of the range that is handed out. */
+static uint64_t hint_pages(cira_space_t *s, const void *p, uint64_t bytes,
+                           uint64_t *out_n) {
+  *out_n = 0;
+  if (s == NULL || bytes == 0 || !cira_space_contains(p)) {
+    return 0;
+  }
+  uint64_t first = page_of(s, p), top = atomic_load(&s->top_page);
+  uint64_t last =
+      page_of(s, (const uint8_t *)p +
+                     cira__min_u64(bytes - 1, s->bytes - 1)) + 1;
+  last = cira__min_u64(last, top);
+  *out_n = last > first ? last - first : 0;
+  return first;
+}
+
+void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes) {
+  uint64_t n, page = hint_pages(s, p, bytes, &n);
+  if (n == 0) {
+    return;
+  }
+  uint64_t saved = cira__signals_block();
+  cira__pager_enter(s);
+  n = cira__min_u64(n, s->local_pages / 4);
+  for (uint64_t i = 0; i < n; i++) {
+    if (atomic_load(&s->chunk_state[(page + i) / CHUNK_PAGES]) !=
+        CHUNK_MANAGED) {
+      continue;
+    }
+    uint32_t w = atomic_load(&s->words[page + i]);
+    if (state_of(w) != PAGE_HOME ||
+        !atomic_compare_exchange_strong(&s->words[page + i], &w,
+                                        (w & ~W_STATE) | PAGE_BUSY)) {
+      continue;
+    }
+    uint32_t got;
+    fill_home(s, page + i, w,
+              (uint32_t)cira__min_u64(n - i, s->readahead_pages), 1, &got);
+    STAT_ADD(s, pages_ahead, 1);
+    i += got - 1;
+  }
+  cira__pager_leave(s);
+  cira__signals_restore(saved);
+}
+
+void cira_space_evict_hint(cira_space_t *s, const void *p, uint64_t bytes) {
+  uint64_t n, page = hint_pages(s, p, bytes, &n);
+  if (n == 0) {
+    return;
+  }
+  uint64_t saved = cira__signals_block();
+  cira__pager_enter(s);
+  cira__lock(&s->evict_lock);
+  uint64_t end = page + n;
+  while (page < end) {
+    uint64_t chunk = page / CHUNK_PAGES;
+    uint64_t here = cira__min_u64(
+        end - page, WINDOW_PAGES - page % WINDOW_PAGES);
+    if (atomic_load(&s->chunk_state[chunk]) == CHUNK_NATIVE) {
+      cira__chunk_manage(s, chunk);
+    }
+    if (atomic_load(&s->chunk_state[chunk]) == CHUNK_MANAGED) {
+      cira__evict_window(s, page, (uint32_t)here, true, NULL);
+    }
+    page += here;
+  }
+  cira__unlock(&s->evict_lock);
+  cira__pager_leave(s);
+  cira__signals_restore(saved);
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the space share: the page word, chunks, lanes, the table of
+ * functions by which a mode owns the page table.
+ *
+ * Page word (32 bits, one per page of the range):
+ *
+ *    31          16 15       9 8       7      6   5 4      3       2    0
+ *   +--------------+----------+-------+-------+-----+------+--------+-------+
+ *   | pins / epoch |  region  | wait  | ahead |cred.| dirty| backed | state |
+ *   +--------------+----------+-------+-------+-----+------+--------+-------+
+ *
+ *   EMPTY    reads as zero; nothing at home.
+ *   HOME     content is at home in `region`; the upper half is the clock's
+ *            epoch of the eviction, by which a quick return is recognised.
+ *   BUSY     owned by one thread that installs, takes or discards it.
+ *   LOADING  a read ahead is under way on the page's lane; whoever needs the
+ *            page locks that lane and completes it.
+ *   MAPPED   in the page table. `backed`: home has the content of the last
+ *            write-back (the baseline); otherwise the baseline is zero.
+ *
+ * BUSY -> x is done by the owner only; everything else by compare and swap.
+ *
+ * Chunks (2 MiB) decide who fills missing pages:
+ *   UNUSED   not handed out; not accessible above `top`.
+ *   NATIVE   the kernel fills it (also with huge pages); the whole chunk is
+ *            charged to the local budget. No fault costs anything here.
+ *   MANAGED  missing pages come to us. A chunk becomes managed when the budget
+ *            is used up and the clock arrives at it, and stays so.
+ *
+ * Lock order: gate (as reader) -> alloc -> evict -> lane -> slots. A thread that holds a
+ * lane only tries `evict`. Holders have all signals blocked.
+ */
+#ifndef CIRA_SPACE_INTERNAL_H
+#define CIRA_SPACE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "fabric/fabric.h"
+#include "space/space.h"
+
+#define CHUNK_LOG2 21
+#define CHUNK_BYTES (UINT64_C(1) << CHUNK_LOG2)         /* 2 MiB */
+#define CHUNK_PAGES (1u << (CHUNK_LOG2 - CIRA_PAGE_LOG2)) /* 512 */
+#define WINDOW_PAGES 256u /* of one clock step; divides CHUNK_PAGES */
+#define LANES_MAX 8u
+#define REGIONS_MAX 64u
+#define LANE_OPS 128u       /* writes and discards in flight per lane */
+#define READAHEAD_MAX 256u  /* pages */
+#define LINES_MAX 64u       /* granules of a page */
+
+enum {
+  PAGE_EMPTY = 0,
+  PAGE_HOME = 1,
+  PAGE_BUSY = 2,
+  PAGE_MAPPED = 3,
+  PAGE_LOADING = 4,
+};
+#define W_STATE 0x7u
+#define W_BACKED (1u << 3)
+#define W_DIRTY (1u << 4)
+#define W_CREDIT_SHIFT 5
+#define W_CREDIT (3u << W_CREDIT_SHIFT)
+#define W_CREDIT_ONE (1u << W_CREDIT_SHIFT)
+#define W_AHEAD (1u << 7)
+#define W_WAITERS (1u << 8)
+#define W_REGION_SHIFT 9
+#define W_REGION (0x7fu << W_REGION_SHIFT)
+#define W_PIN_SHIFT 16
+#define W_PIN_ONE (1u << W_PIN_SHIFT)
+#define W_PINS (0xffffu << W_PIN_SHIFT)
+
+enum { CHUNK_UNUSED = 0, CHUNK_NATIVE = 1, CHUNK_TURNING = 2, CHUNK_MANAGED = 3 };
+
+typedef _Atomic uint32_t word_t;
+
+/* A set of pages of one clock window. */
+typedef struct {
+  uint64_t bits[WINDOW_PAGES / 64];
+} page_set_t;
+static inline bool set_has(const page_set_t *set, uint32_t i) {
+  return (set->bits[i >> 6] >> (i & 63)) & 1;
+}
+static inline void set_add(page_set_t *set, uint32_t i) {
+  set->bits[i >> 6] |= UINT64_C(1) << (i & 63);
+}
+static inline void set_remove(page_set_t *set, uint32_t i) {
+  set->bits[i >> 6] &= ~(UINT64_C(1) << (i & 63));
+}
+
+/* Way to own the page table of the range. All calls may run in a signal
+ * handler except init, fini, fork_*. Page numbers count from the base. */
+typedef struct {
+  uint32_t size;
+  const char *name;
+  int signo;         /* the signal that carries faults; 0 = none */
+  bool tracks_dirty; /* W_DIRTY tells; else take() tells */
+  bool shares_fork;  /* mapped pages survive fork copy-on-write */
+  cira_status_t (*probe)(void);
+  cira_status_t (*init)(cira_space_t *s);
+  void (*fini)(cira_space_t *s);
+  /* Makes [page, page+n) accessible: native = the kernel fills it. */
+  cira_status_t (*open)(cira_space_t *s, uint64_t page, uint64_t n,
+                        bool native);
+  /* native -> managed for one chunk; adds the pages found present to `present`
+   * (CHUNK_PAGES bits). From the call on missing pages fault. */
+  void (*manage)(cira_space_t *s, uint64_t chunk, uint64_t *present);
+  /* Puts n pages of content into the table, atomically for the program.
+   * clean: later writes must be noticed. */
+  void (*install)(cira_space_t *s, uint64_t page, uint64_t n,
+                  const uint8_t *src, bool clean);
+  /* Makes a present page writable after a write fault (tracks_dirty only). */
+  void (*make_writable)(cira_space_t *s, uint64_t page);
+  /* Takes the pages of `set` within [first, first+n) away from the program,
+   * so that their content is stable at *content + i * 4 KiB; fills `dirty`
+   * with the pages that may have been written since install. Pages that cannot
+   * be taken now are removed from `set`. All other pages of the range are
+   * absent. */
+  void (*take)(cira_space_t *s, uint64_t first, uint32_t n, page_set_t *set,
+               page_set_t *dirty, const uint8_t **content);
+  /* Forgets what take took. */
+  void (*drop)(cira_space_t *s, uint64_t first, uint32_t n,
+               const page_set_t *set, const uint8_t *content);
+  /* Removes whatever is present in [page, page+n). */
+  void (*forget)(cira_space_t *s, uint64_t page, uint64_t n);
+  /* Wakes threads that the kernel holds back for this page. */
+  void (*wake)(cira_space_t *s, uint64_t page);
+  cira_status_t (*fork_child)(cira_space_t *s);
+} map_ops_t;
+
+extern const map_ops_t cira__map_sigbus, cira__map_thread, cira__map_sigsegv;
+
+/* A connection to the home, with what is under way on it. */
+typedef struct {
+  cira_lock_t lock;
+  cira_fabric_t *fabric;
+  uint32_t index;
+  /* writes and discards posted and not yet known to be done */
+  cira_fabric_op_t ops[LANE_OPS];
+  uint32_t op_head, op_tail;
+  uint8_t *bounce; /* READAHEAD_MAX pages for demand reads */
+  /* one read ahead */
+  struct {
+    bool active;
+    uint64_t page;
+    uint32_t n;
+    uint32_t region;
+    cira_fabric_op_t op;
+    uint8_t *buf;
+  } ahead;
+} lane_t;
+
+typedef struct {
+  bool used;
+  bool frozen; /* shared with a forked relative: never written */
+  bool held;   /* kept alive for a child that is being forked */
+  uint8_t *direct;
+  cira_region_t handle[LANES_MAX];
+  cira_ticket_t ticket; /* of the last fork_prepare */
+} region_t;
+
+#define STREAMS 8u
+typedef struct {
+  uint64_t next; /* page whose fault would continue the stream */
+  uint32_t window;
+  int32_t step; /* +1 or -1 */
+  uint32_t age;
+} stream_t;
+
+struct cira_space {
+  uint64_t base, bytes, pages; /* the range */
+  const map_ops_t *map;
+  cira_space_options_t opt;
+  char url[256];
+  char token_file[256];
+
+  word_t *words;                     /* pages */
+  _Atomic uint8_t *chunk_state;      /* chunks */
+  _Atomic uint16_t *chunk_resident;  /* pages mapped or loading, by chunk */
+  _Atomic uint16_t *chunk_committed; /* pages committed, by chunk */
+
+  /* allocation; guarded by alloc_lock */
+  cira_lock_t alloc_lock;
+  _Atomic uint64_t top_page; /* everything at or above was never handed out */
+  uint64_t quota_bytes;      /* reserved at the server */
+  uint64_t quota_inherited;  /* of these: by the parent, before the fork */
+  uint32_t quota_region;     /* the region that carries our reservation */
+  uint64_t committed_bytes;
+
+  /* budget */
+  uint64_t local_pages;
+  _Atomic int64_t free_pages;
+  int64_t low_pages;       /* evict ahead of need below this */
+  uint32_t batch_pages;    /* freed at a time */
+  uint32_t readahead_pages;
+
+  /* clock; guarded by evict_lock */
+  cira_lock_t evict_lock;
+  uint64_t hand_page;
+  _Atomic uint32_t epoch;
+
+  /* fork gate: faults are readers, fork is the writer */
+  _Atomic uint32_t active;
+  _Atomic uint32_t gate;
+  _Atomic uint32_t threads; /* of the program */
+
+  /* home */
+  lane_t *lanes;
+  uint32_t lane_count;
+  bool direct;
+  region_t regions[REGIONS_MAX];
+  uint32_t current_region;
+
+  /* baselines: hashes of the granules of mapped, backed pages */
+  uint32_t granule_log2, granules; /* per page */
+  uint32_t *slot_of;    /* page -> slot + 1 */
+  uint64_t *slot_hash;  /* slot * granules */
+  uint32_t *slot_free;  /* stack */
+  uint32_t slot_free_count, slot_count;
+  cira_lock_t slot_lock;
+  uint64_t hash_key[16];
+
+  /* page tables */
+  int uffd, pagemap_fd;
+  uint8_t *zeros; /* READAHEAD_MAX pages that read as zero */
+  uint8_t *side;  /* landing area of pages moved away; guarded by evict_lock */
+  uint8_t *view;  /* second view (sigsegv) */
+  int view_fd;
+  pthread_t handler;
+  int handler_stop_fd;
+
+  stream_t streams[STREAMS];
+  cira_lock_t stream_lock;
+  uint32_t stream_clock;
+
+  cira_space_stats_t *stats;
+  cira_space_stats_t own_stats;
+  int fork_pipe[2];
+  uint64_t fork_mask;
+  uint32_t fork_current;
+};
+
+#define STAT_ADD(s, field, x)                                                  \
+  __atomic_fetch_add(&(s)->stats->field, (uint64_t)(x), __ATOMIC_RELAXED)
+#define STAT_SUB(s, field, x)                                                  \
+  __atomic_fetch_sub(&(s)->stats->field, (uint64_t)(x), __ATOMIC_RELAXED)
+
+static inline uint8_t *page_addr(const cira_space_t *s, uint64_t page) {
+  return (uint8_t *)(uintptr_t)(s->base + (page << CIRA_PAGE_LOG2));
+}
+static inline uint64_t page_of(const cira_space_t *s, const void *p) {
+  return ((uint64_t)(uintptr_t)p - s->base) >> CIRA_PAGE_LOG2;
+}
+static inline uint32_t state_of(uint32_t word) {
+  return word & W_STATE;
+}
+static inline uint32_t region_of(uint32_t word) {
+  return (word & W_REGION) >> W_REGION_SHIFT;
+}
+static inline lane_t *lane_of(cira_space_t *s, uint64_t page) {
+  return &s->lanes[(page / CHUNK_PAGES) % s->lane_count];
+}
+/* The program may write to a taken page only if it has another thread. */
+static inline bool single_threaded(const cira_space_t *s) {
+  return atomic_load_explicit(&s->threads, memory_order_relaxed) <= 1;
+}
+
+/* pager.c */
+bool cira__pager_fault(cira_space_t *s, uint64_t page, bool write);
+void cira__pager_enter(cira_space_t *s);
+void cira__pager_leave(cira_space_t *s);
+/* Leaves BUSY: publishes the new word (pins of the old one are kept when
+ * keep_pins) and wakes whoever waits. */
+void cira__word_publish(cira_space_t *s, uint64_t page, uint32_t word,
+                        bool keep_pins);
+void cira__word_wait(cira_space_t *s, uint64_t page, uint32_t seen);
+/* Completes the read ahead of a locked lane, if any. */
+void cira__ahead_complete(cira_space_t *s, lane_t *lane);
+
+/* evict.c */
+/* Frees at least `want` pages when `block`, else tries once. `held` is the lane
+ * that the caller has locked, or NULL; with a held lane never blocks. */
+void cira__evict(cira_space_t *s, uint64_t want, bool block, lane_t *held);
+void cira__reserve(cira_space_t *s, uint64_t n);
+bool cira__try_reserve(cira_space_t *s, uint64_t n);
+void cira__release(cira_space_t *s, uint64_t n);
+void cira__evict_all(cira_space_t *s);
+/* Takes the chosen pages of one window out; returns how many. */
+uint32_t cira__evict_window(cira_space_t *s, uint64_t first, uint32_t n,
+                            bool forced, lane_t *held);
+void cira__chunk_manage(cira_space_t *s, uint64_t chunk);
+
+/* home.c */
+cira_status_t cira__home_open(cira_space_t *s);
+void cira__home_close(cira_space_t *s);
+cira_status_t cira__home_lane_open(cira_space_t *s, uint32_t index);
+/* Opens a fresh region and makes it the one that is written. */
+cira_status_t cira__home_region_new(cira_space_t *s);
+/* Address of a page's home, or NULL when the fabric is not direct. */
+static inline uint8_t *home_direct(const cira_space_t *s, uint32_t region,
+                                   uint64_t page) {
+  uint8_t *d = s->regions[region].direct;
+  return d != NULL ? d + (page << CIRA_PAGE_LOG2) : NULL;
+}
+cira_status_t cira__home_post_read(cira_space_t *s, lane_t *lane,
+                                   uint32_t region, uint64_t page, uint32_t n,
+                                   void *dst, cira_fabric_op_t *op);
+/* Waits for `op` on a locked lane; ends the process when the home is lost. */
+void cira__home_wait(cira_space_t *s, lane_t *lane, cira_fabric_op_t *op);
+/* Reads n pages of one region into dst. Locks the lane unless held. */
+void cira__home_read(cira_space_t *s, uint32_t region, uint64_t page,
+                     uint32_t n, void *dst, lane_t *held);
+/* Sends what changed of a page; returns its new word without state and pins
+ * (backed, region), or W_BACKED clear when it is all zero and never was home. */
+uint32_t cira__home_write(cira_space_t *s, uint64_t page, uint32_t word,
+                          const uint8_t *content, lane_t *held);
+void cira__home_write_whole(cira_space_t *s, uint32_t region, uint64_t page,
+                            const uint8_t *content, lane_t *held);
+void cira__home_discard(cira_space_t *s, uint32_t region, uint64_t page,
+                        uint64_t n);
+/* Pushes queued requests out and notices a dead server; cheap. */
+void cira__home_poke(cira_space_t *s, lane_t *lane);
+void cira__home_drain(cira_space_t *s);
+CIRA_COLD _Noreturn void cira__home_lost(cira_space_t *s, cira_status_t status);
+
+/* delta.c */
+cira_status_t cira__delta_init(cira_space_t *s);
+/* Remembers what the home has of a page that is being installed. */
+void cira__delta_remember(cira_space_t *s, uint64_t page,
+                          const uint8_t *content);
+void cira__delta_forget(cira_space_t *s, uint64_t page);
+/* Finds the changed runs of a page against its baseline:
+ *   home  the home's bytes when they can be read directly, else NULL.
+ * Fills out_offset/out_bytes (LINES_MAX entries); returns how many runs. */
+uint32_t cira__delta_runs(cira_space_t *s, uint64_t page, bool backed,
+                          const uint8_t *content, const uint8_t *home,
+                          uint32_t *out_offset, uint32_t *out_bytes);
+bool cira__is_zero(const uint8_t *p, uint64_t bytes);
+
+/* space.c */
+void *cira__map_table(uint64_t bytes);
+void cira__unmap_table(void *p, uint64_t bytes);
+#endif

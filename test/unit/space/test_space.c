@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The space against a shadow copy: whatever is written far reads back, with a
+ * cache much smaller than the data, one thread or several, across fork, pins
+ * and discards. Run once per paging mode and kind of home:
+ *   test-space sigbus|thread|sigsegv URL
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "space/space.h"
+
+#define PAGE 4096u
+
+static cira_space_mode_t mode;
+static const char *url;
+static cira_space_t *space;
+
+static uint64_t rng_state;
+static uint64_t rng(void) { /* xorshift64*, fixed seed per test */
+  rng_state ^= rng_state >> 12;
+  rng_state ^= rng_state << 25;
+  rng_state ^= rng_state >> 27;
+  return rng_state * UINT64_C(2685821657736338717);
+}
+
+static void on_fault(int signo, siginfo_t *info, void *context) {
+  if (!cira_space_fault(space, signo, info, context)) {
+    signal(signo, SIG_DFL); /* the retry ends the process as it should */
+  }
+}
+
+static void alt_stack(void) {
+  stack_t ss = {.ss_size = 128u << 10};
+  ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(ss.ss_sp != MAP_FAILED);
+  assert_int_equal(sigaltstack(&ss, NULL), 0);
+}
+
+static void open_space(uint64_t local_pages) {
+  cira_space_options_t opt;
+  cira_space_options_default(&opt);
+  opt.mode = mode;
+  opt.url = url;
+  opt.local_bytes = local_pages * 5000u; /* pays for baselines too */
+  opt.range_bytes = UINT64_C(4) << 30;
+  cira_status_t status = cira_space_create(&opt, &space);
+  if (status != CIRA_OK) {
+    print_error("create: %s\n", cira_status_detail());
+  }
+  assert_int_equal(status, CIRA_OK);
+  rng_state = 88172645463325252u;
+  int signo = cira_space_signal(space);
+  if (signo != 0) {
+    struct sigaction sa = {.sa_sigaction = on_fault,
+                           .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigfillset(&sa.sa_mask);
+    assert_int_equal(sigaction(signo, &sa, NULL), 0);
+    alt_stack();
+  }
+}
+
+static void close_space(void) {
+  cira_space_destroy(space);
+  space = NULL;
+}
+
+static void *far(uint64_t pages) {
+  void *p = NULL;
+  assert_int_equal(cira_space_alloc(space, pages * PAGE, PAGE, &p), CIRA_OK);
+  return p;
+}
+
+/* ---- one thread --------------------------------------------------------- */
+
+static void test_round_trip(void **state) {
+  (void)state;
+  open_space(100);
+  uint64_t n = 2000u * PAGE / 8;
+  uint64_t *a = far(2000);
+  for (uint64_t i = 0; i < n; i++) {
+    assert_int_equal(a[i], 0);
+    a[i] = i * 0x9e3779b97f4a7c15u;
+  }
+  for (int round = 0; round < 2; round++) {
+    for (uint64_t i = 0; i < n; i++) {
+      assert_int_equal(a[i], i * 0x9e3779b97f4a7c15u);
+    }
+  }
+  const cira_space_stats_t *st = cira_space_stats(space);
+  assert_true(st->resident_pages <= 128);
+  assert_true(st->pages_in >= 2 * 1900);
+  assert_true(st->pages_ahead > st->pages_in / 2); /* it was sequential */
+  close_space();
+}
+
+static void test_random_against_shadow(void **state) {
+  (void)state;
+  open_space(64);
+  uint64_t bytes = 600u * PAGE;
+  uint8_t *a = far(600), *shadow = calloc(1, bytes);
+  for (int i = 0; i < 60000; i++) {
+    uint64_t at = rng() % (bytes - 64), len = 1 + rng() % 64;
+    switch (rng() % 4) {
+    case 0:
+    case 1:
+      assert_memory_equal(a + at, shadow + at, len);
+      break;
+    case 2:
+      memset(a + at, (int)(i & 0xff), len);
+      memset(shadow + at, (int)(i & 0xff), len);
+      break;
+    default:
+      a[at]++;
+      shadow[at]++;
+    }
+  }
+  assert_memory_equal(a, shadow, bytes);
+  free(shadow);
+  close_space();
+}
+
+static void test_descending(void **state) {
+  (void)state;
+  open_space(128);
+  uint64_t pages = 1500;
+  uint32_t *a = far(pages);
+  for (uint64_t i = 0; i < pages * 1024; i++) {
+    a[i] = (uint32_t)i;
+  }
+  uint64_t before = cira_space_stats(space)->faults;
+  for (uint64_t i = pages * 1024; i-- > 0;) {
+    assert_int_equal(a[i], (uint32_t)i);
+  }
+  assert_true(cira_space_stats(space)->faults - before < pages / 2);
+  close_space();
+}
+
+/* One changed word per page: only its granule may travel. */
+static void test_dirty_granules(void **state) {
+  (void)state;
+  open_space(200);
+  uint64_t pages = 1000;
+  uint8_t *a = far(pages);
+  memset(a, 0x5a, pages * PAGE);
+  cira_space_evict_hint(space, a, pages * PAGE);
+  uint64_t out = cira_space_stats(space)->bytes_out;
+  for (uint64_t p = 0; p < pages; p++) {
+    *(uint64_t *)(void *)(a + p * PAGE + 64 * (p % 64)) = p;
+  }
+  cira_space_evict_hint(space, a, pages * PAGE);
+  out = cira_space_stats(space)->bytes_out - out;
+  assert_int_equal(out, pages * 64);
+  for (uint64_t p = 0; p < pages; p++) {
+    assert_int_equal(*(uint64_t *)(void *)(a + p * PAGE + 64 * (p % 64)), p);
+    assert_int_equal(a[p * PAGE + 64 * (p % 64) + 8], 0x5a);
+  }
+  /* Rewritten with the same bytes: nothing travels. */
+  cira_space_evict_hint(space, a, pages * PAGE);
+  out = cira_space_stats(space)->bytes_out;
+  for (uint64_t p = 0; p < pages; p++) {
+    ((volatile uint8_t *)a)[p * PAGE + 2048 + 1] = a[p * PAGE + 2048 + 1];
+  }
+  cira_space_evict_hint(space, a, pages * PAGE);
+  assert_int_equal(cira_space_stats(space)->bytes_out, out);
+  close_space();
+}
+
+/* With room for whole chunks the kernel fills pages; when the room is used up
+ * these chunks become managed and nothing is lost. */
+static void test_native_then_managed(void **state) {
+  (void)state;
+  open_space(3 * 512);
+  uint64_t pages = 5000, n = pages * 512;
+  uint64_t *a = far(pages);
+  assert_true(cira_space_stats(space)->native_pages >= 512);
+  for (uint64_t i = 0; i < n; i += 61) {
+    a[i] = i + 1;
+  }
+  for (uint64_t i = 0; i < n; i++) {
+    assert_int_equal(a[i], i % 61 == 0 ? i + 1 : 0);
+  }
+  assert_true(cira_space_stats(space)->resident_pages <= 4 * 512);
+  close_space();
+}
+
+static void test_discard(void **state) {
+  (void)state;
+  open_space(100);
+  uint8_t *a = far(400);
+  memset(a, 7, 400u * PAGE);
+  cira_space_discard(space, a + 100 * PAGE, 200 * PAGE);
+  for (uint64_t i = 0; i < 400u * PAGE; i += 97) {
+    int want = i >= 100 * PAGE && i < 300 * PAGE ? 0 : 7;
+    assert_int_equal(a[i], want);
+  }
+  uint64_t far_bytes = cira_space_stats(space)->far_bytes;
+  cira_space_decommit(space, a + 100 * PAGE, 200 * PAGE);
+  assert_int_equal(cira_space_stats(space)->far_bytes,
+                   far_bytes - 200 * PAGE);
+  assert_int_equal(cira_space_commit(space, a + 100 * PAGE, 200 * PAGE),
+                   CIRA_OK);
+  for (uint64_t i = 100 * PAGE; i < 300u * PAGE; i += 97) {
+    assert_int_equal(a[i], 0);
+  }
+  assert_int_equal(a[99 * PAGE], 7);
+  close_space();
+}
+
+static void test_pin(void **state) {
+  (void)state;
+  open_space(400);
+  uint8_t *a = far(1000);
+  memset(a, 1, 1000u * PAGE);
+  int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  assert_true(fd >= 0);
+  for (int round = 0; round < 200; round++) {
+    uint8_t *p = a + rng() % (990 * PAGE);
+    uint64_t len = 1 + rng() % (5 * PAGE);
+    uint64_t got = cira_space_pin(space, p, len, CIRA_PIN_WRITE);
+    assert_int_equal(got, len);
+    memset(a + (rng() % 995) * PAGE, 1, PAGE); /* others come and go */
+    assert_int_equal(read(fd, p, len), (ssize_t)len);
+    cira_space_unpin(space, p, len);
+    for (uint64_t i = 0; i < len; i++) {
+      assert_int_equal(p[i], 0);
+    }
+  }
+  close(fd);
+  /* More than the cache holds: a part is granted. */
+  uint64_t got = cira_space_pin(space, a, 1000u * PAGE, CIRA_PIN_READ);
+  assert_true(got >= PAGE && got < 1000u * PAGE);
+  cira_space_unpin(space, a, got);
+  close_space();
+}
+
+static void test_hints(void **state) {
+  (void)state;
+  open_space(800);
+  uint64_t *a = far(300);
+  for (uint64_t p = 0; p < 300; p++) {
+    a[p * 512] = p;
+  }
+  cira_space_evict_hint(space, a, 300u * PAGE);
+  assert_int_equal(cira_space_stats(space)->resident_pages, 0);
+  cira_space_prefetch(space, a, 150u * PAGE);
+  uint64_t faults = cira_space_stats(space)->faults;
+  for (uint64_t p = 0; p < 150; p++) {
+    assert_int_equal(a[p * 512], p);
+  }
+  assert_int_equal(cira_space_stats(space)->faults, faults);
+  assert_int_equal(a[299 * 512], 299);
+  close_space();
+}
+
+/* ---- several threads ---------------------------------------------------- */
+
+#define THREADS 4
+#define SLOTS 40000u
+
+typedef struct {
+  uint64_t *a;
+  unsigned id;
+} worker_t;
+
+/* Each thread owns every fourth word of every page: neighbours on one page are
+ * written by different threads while the page comes and goes. */
+static void *worker(void *arg) {
+  worker_t *w = arg;
+  alt_stack();
+  uint64_t x = 1234567u + w->id;
+  for (int i = 0; i < 60000; i++) {
+    x = x * 6364136223846793005u + 1442695040888963407u;
+    uint64_t slot = (x >> 33) % SLOTS;
+    w->a[slot * THREADS + w->id]++;
+  }
+  return NULL;
+}
+
+static void test_threads_share_pages(void **state) {
+  (void)state;
+  open_space(64);
+  uint64_t *a = far((SLOTS * THREADS * 8 + PAGE - 1) / PAGE);
+  pthread_t t[THREADS];
+  worker_t w[THREADS];
+  for (unsigned i = 0; i < THREADS; i++) {
+    w[i] = (worker_t){a, i};
+    cira_space_thread_add(space);
+    assert_int_equal(pthread_create(&t[i], NULL, worker, &w[i]), 0);
+  }
+  for (unsigned i = 0; i < THREADS; i++) {
+    pthread_join(t[i], NULL);
+    cira_space_thread_remove(space);
+  }
+  for (unsigned id = 0; id < THREADS; id++) {
+    uint64_t total = 0;
+    for (uint64_t s = 0; s < SLOTS; s++) {
+      total += a[s * THREADS + id];
+    }
+    assert_int_equal(total, 60000);
+  }
+  close_space();
+}
+
+/* ---- fork --------------------------------------------------------------- */
+
+static uint64_t sum(const uint64_t *a, uint64_t n) {
+  uint64_t s = 0;
+  for (uint64_t i = 0; i < n; i++) {
+    s = s * 31 + a[i];
+  }
+  return s;
+}
+
+static pid_t far_fork(void) {
+  assert_int_equal(cira_space_fork_prepare(space), CIRA_OK);
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (cira_space_fork_child(space) != CIRA_OK) {
+      _exit(9);
+    }
+  } else {
+    cira_space_fork_parent(space, pid > 0);
+  }
+  return pid;
+}
+
+static int wait_for(pid_t pid) {
+  int status = 0;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void test_fork_keeps_both_views(void **state) {
+  (void)state;
+  open_space(100);
+  uint64_t pages = 700, n = pages * 512;
+  uint64_t *a = far(pages);
+  for (uint64_t i = 0; i < n; i++) {
+    a[i] = i;
+  }
+  uint64_t before = sum(a, n);
+  for (int generation = 0; generation < 12; generation++) {
+    pid_t pid = far_fork();
+    if (pid == 0) {
+      if (sum(a, n) != before) {
+        _exit(1); /* the parent's later writes must not show */
+      }
+      for (uint64_t i = 0; i < n; i += 3) {
+        a[i] += 1000;
+      }
+      uint64_t mine = sum(a, n);
+      pid_t grandchild = far_fork();
+      if (grandchild == 0) {
+        a[5] = 1;
+        _exit(sum(a + 512, n - 512) == 0 ? 3 : 0);
+      }
+      if (wait_for(grandchild) != 0) {
+        _exit(4);
+      }
+      _exit(sum(a, n) == mine ? 0 : 2);
+    }
+    for (uint64_t i = 0; i < n; i += 7) {
+      a[i] ^= (uint64_t)generation + 1;
+    }
+    uint64_t mine = sum(a, n);
+    assert_int_equal(wait_for(pid), 0);
+    assert_int_equal(sum(a, n), mine);
+    before = mine;
+  }
+  close_space();
+}
+
+/* ---- errors ------------------------------------------------------------- */
+
+static void refused(cira_space_options_t *opt, cira_status_t want) {
+  cira_space_t *s = NULL;
+  assert_int_equal(cira_space_create(opt, &s), want);
+  assert_null(s);
+  assert_true(cira_status_detail()[0] != 0);
+}
+
+static void test_bad_options(void **state) {
+  (void)state;
+  cira_space_options_t opt;
+  cira_space_options_default(&opt);
+  opt.url = "nonsense:";
+  refused(&opt, CIRA_E_INVALID);
+  cira_space_options_default(&opt);
+  opt.local_bytes = PAGE;
+  refused(&opt, CIRA_E_INVALID);
+  cira_space_options_default(&opt);
+  opt.granule_bytes = 100;
+  refused(&opt, CIRA_E_INVALID);
+  cira_space_options_default(&opt);
+  opt.lanes = 99;
+  refused(&opt, CIRA_E_INVALID);
+  cira_space_options_default(&opt);
+  opt.range_bytes = UINT64_C(32) << 40;
+  refused(&opt, CIRA_E_INVALID);
+  open_space(64);
+  cira_space_options_default(&opt);
+  refused(&opt, CIRA_E_BUSY);
+  void *p = NULL;
+  assert_int_equal(cira_space_alloc(space, UINT64_C(8) << 30, PAGE, &p),
+                   CIRA_E_NOMEM);
+  assert_int_equal(cira_space_alloc(space, 100, PAGE, &p), CIRA_E_INVALID);
+  close_space();
+}
+
+/* A pointer that was never handed out stays an error of the program. */
+static void test_wild_pointer(void **state) {
+  (void)state;
+  open_space(64);
+  uint8_t *a = far(10);
+  a[0] = 1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    ((volatile uint8_t *)a)[64u << 20] = 1;
+    _exit(0);
+  }
+  assert_int_equal(wait_for(pid), 128 + SIGSEGV);
+  close_space();
+}
+
+int main(int argc, char **argv) {
+  if (argc != 3) {
+    fprintf(stderr, "usage: test-space sigbus|thread|sigsegv URL\n");
+    return 2;
+  }
+  mode = strcmp(argv[1], "sigbus") == 0   ? CIRA_SPACE_SIGBUS
+         : strcmp(argv[1], "thread") == 0 ? CIRA_SPACE_THREAD
+                                          : CIRA_SPACE_SIGSEGV;
+  url = argv[2];
+  char why[256];
+  if (cira_space_probe(mode, why, sizeof why) != CIRA_OK) {
+    printf("skip: mode %s is not possible here: %s\n", argv[1], why);
+    return 77;
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_round_trip),
+      cmocka_unit_test(test_random_against_shadow),
+      cmocka_unit_test(test_descending),
+      cmocka_unit_test(test_dirty_granules),
+      cmocka_unit_test(test_native_then_managed),
+      cmocka_unit_test(test_discard),
+      cmocka_unit_test(test_pin),
+      cmocka_unit_test(test_hints),
+      cmocka_unit_test(test_threads_share_pages),
+      cmocka_unit_test(test_fork_keeps_both_views),
+      cmocka_unit_test(test_bad_options),
+      cmocka_unit_test(test_wild_pointer),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
