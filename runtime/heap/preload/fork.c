@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fork: both processes keep a right view of the far memory. The pager is
+ * quiesced by fork handlers of the C library, registered before the program's:
+ * so they run next to the fork itself, when the program's own handlers (which
+ * may touch far memory) are done before it and not yet begun after it. This
+ * covers fork, forkpty and daemon alike; _Fork and clone call the same steps.
+ *
+ * When the pager refuses, the fork cannot be stopped any more at that point:
+ * the child ends at once without having run anything, and the caller gets -1.
+ * vfork is left alone: its child shares the memory and the pager.
+ * Threads: any; the C library serialises fork handlers.
+ */
+#include <pthread.h>
+#include <pty.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "heap/heap.h"
+#include "heap/preload/shim.h"
+
+static cira_status_t fork_status; /* of the last prepare; under fork's lock */
+static __thread bool fork_refused;
+
+static void fork_prepare(void) {
+  fork_status = cira_space_fork_prepare(cira__space);
+  fork_refused = fork_status != CIRA_OK;
+  if (fork_refused) {
+    cira__log(CIRA_LOG_ERROR, "fork refused: %s (%s)", cira_status_detail(),
+              cira_status_name(fork_status));
+  }
+}
+
+static void fork_parent(void) {
+  if (fork_status == CIRA_OK) {
+    cira_space_fork_parent(cira__space, true);
+  }
+}
+
+static void fork_child(void) {
+  if (fork_status != CIRA_OK) {
+    _exit(CIRA_EXIT_FAR); /* was never meant to be */
+  }
+  shim_fds_reserve_low();
+  cira_status_t status = cira_space_fork_child(cira__space);
+  if (status != CIRA_OK) {
+    cira__die("a forked child cannot reach the far memory: %s (%s)",
+              cira_status_detail(), cira_status_name(status));
+  }
+  shim_fds_adopt();
+  shim_threads_child();
+  shim_stats_child();
+}
+
+void shim_fork_init(void) {
+  pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* Turns the fork of a child that was refused into a failed fork. */
+static pid_t fork_result(pid_t pid) {
+  if (pid > 0 && fork_refused) {
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR) {
+    }
+    errno = ENOMEM;
+    pid = -1;
+  }
+  fork_refused = false;
+  return pid;
+}
+
+SHIM_SLOT(fork);
+SHIM_EXPORT pid_t fork(void) {
+  SHIM_GUARD_STACK();
+  pid_t pid = fork_result(REAL(fork)());
+  return pid;
+}
+
+SHIM_SLOT(_Fork);
+SHIM_EXPORT pid_t _Fork(void) {
+  if (!shim_ready) {
+    return REAL(_Fork)();
+  }
+  fork_prepare();
+  if (fork_refused) {
+    fork_refused = false;
+    errno = ENOMEM;
+    return -1;
+  }
+  pid_t pid = REAL(_Fork)();
+  if (pid == 0) {
+    fork_child();
+  } else {
+    int saved = errno;
+    cira_space_fork_parent(cira__space, pid > 0);
+    errno = saved;
+  }
+  return pid;
+}
+
+SHIM_SLOT(forkpty);
+SHIM_EXPORT pid_t forkpty(int *amaster, char *name, const struct termios *term,
+                          const struct winsize *size) {
+  shim_area_t areas[] = {OUT(amaster, sizeof(int)),
+                         IN(term, term ? sizeof(*term) : 0),
+                         IN(size, size ? sizeof(*size) : 0)};
+  SHIM_GUARD(areas);
+  pid_t pid = fork_result(REAL(forkpty)(amaster, name, term, size));
+  return pid;
+}
+
+/* ---- clone -------------------------------------------------------------- */
+
+typedef struct {
+  int (*run)(void *);
+  void *argument;
+} clone_start_t;
+
+static int clone_child(void *p) {
+  clone_start_t *start = p; /* our copy of the parent's memory */
+  fork_child();
+  return start->run(start->argument);
+}
+
+int clone(int (*run)(void *), void *stack, int flags, void *argument, ...);
+SHIM_SLOT(clone);
+SHIM_EXPORT int clone(int (*run)(void *), void *stack, int flags,
+                      void *argument, ...) {
+  va_list ap;
+  va_start(ap, argument);
+  pid_t *parent_tid = va_arg(ap, pid_t *);
+  void *tls = va_arg(ap, void *);
+  pid_t *child_tid = va_arg(ap, pid_t *);
+  va_end(ap);
+  if (!shim_ready) {
+    return REAL(clone)(run, stack, flags, argument, parent_tid, tls, child_tid);
+  }
+  /* The first frame of the child is written by the C library on its stack;
+   * the kernel stores the ids, and clears child_tid when the child ends: that
+   * page stays pinned for good. */
+  if (shim_far(child_tid)) {
+    (void)cira_space_pin(cira__space, child_tid, sizeof(pid_t), CIRA_PIN_WRITE);
+  }
+  pid_t *where = parent_tid;
+  int pid;
+  if ((flags & CLONE_VM) != 0) {
+    if ((flags & CLONE_VFORK) == 0) {
+      cira_space_thread_add(cira__space); /* we never learn of its end */
+    }
+    shim_area_t areas[] = {
+        OUT(where, (flags & (CLONE_PARENT_SETTID | CLONE_PIDFD)) != 0
+                       ? sizeof(pid_t)
+                       : 0)};
+    SHIM_GUARD(areas);
+    pid = REAL(clone)(run, stack, flags, argument, where, tls, child_tid);
+    return pid;
+  }
+  clone_start_t start = {run, argument};
+  fork_prepare();
+  if (fork_refused) {
+    fork_refused = false;
+    errno = ENOMEM;
+    return -1;
+  }
+  pid = REAL(clone)(clone_child, stack, flags, &start, where, tls, child_tid);
+  int saved = errno;
+  cira_space_fork_parent(cira__space, pid > 0);
+  errno = saved;
+  return pid;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+SHIM_SLOT(_exit);
+SHIM_EXPORT void _exit(int status) {
+  shim_stats_exit(status);
+  REAL(_exit)(status);
+  __builtin_unreachable();
+}
+
+SHIM_SLOT(_Exit);
+SHIM_EXPORT void _Exit(int status) {
+  shim_stats_exit(status);
+  REAL(_Exit)(status);
+  __builtin_unreachable();
+}
