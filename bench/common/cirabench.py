@@ -222,11 +222,7 @@ class Cgroup:
 
     def limit(self, nbytes):
         if self.version == 1:
-            # The old limit may be below the new memsw, so memory goes first
-            # when growing and both accept -1 for none.
             write(f"{self.path}/memory.limit_in_bytes", nbytes if nbytes else -1)
-            with contextlib.suppress(OSError):
-                write(f"{self.path}/memory.swappiness", 100)
         else:
             write(f"{self.path}/memory.max", nbytes if nbytes else "max")
             write(f"{self.path}/memory.swap.max", "max")

@@ -1,0 +1,295 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""make demo: two unmodified programs with their heap far away.
+
+Runs MCF (train) and Debian's sqlite3 plain, with a local cache of 100, 50 and
+25 % of their heap over shm: and tcp:, and, where the machine allows it, under
+kernel swap on zram with the same limit. Prints one table of times and ratios
+and whether the outputs agree; writes demo.json, demo.png and demo.svg.
+
+Heap is what the program's pages in the far range come to at their peak, as a
+run with everything local counts them. The limit of the swap runs is the same
+share of the heap plus what the program needs besides its heap.
+"""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "common"))
+import cirabench as cb  # noqa: E402
+
+SHARES = (100, 50, 25)
+BUDGET_S = 285  # of the five minutes, for all runs
+
+
+class Program:
+    """One workload: argv, input and a way to tell whether it verified."""
+
+    def __init__(self, name, title, argv, stdin=None, verified=None):
+        self.name, self.title, self.argv = name, title, argv
+        self.stdin, self.verified = stdin, verified
+
+
+class Demo:
+    def __init__(self, args):
+        self.build, self.out, self.rounds = args.build, args.out, args.rounds
+        self.cira_run = os.path.join(self.build, "bin", "cira-run")
+        self.scratch = os.path.join(self.out, "runs")
+        self.programs = self.choose_programs(args)
+        self.ended = 0  # runs so far
+        self.results = []
+        self.reference = {}
+
+    def choose_programs(self, args):
+        programs = []
+        mcf = os.path.join(self.build, "bin", "mcf")
+        if "mcf" in args.programs:
+            programs.append(Program("mcf", f"MCF {args.instance}",
+                                    [mcf, "--instance", args.instance, "--verify"],
+                                    verified=b"feasible and optimal"))
+        if "sqlite3" in args.programs:
+            shell = shutil.which("sqlite3", path="/usr/bin") or "sqlite3"
+            programs.append(Program("sqlite3", "sqlite3", [shell, "-batch", ":memory:"],
+                                    stdin=os.path.join(HERE, "sales.sql")))
+        return programs
+
+    # ---- one run
+
+    def once(self, program, config, share, argv, cgroup=None, limit=None, stats=None):
+        """Runs and records; returns the record."""
+        out = os.path.join(self.scratch, f"{program.name}-{config}-{share}.out")
+        err = out[:-4] + ".err"
+        timeout = max(20.0, min(120.0, BUDGET_S - (cb.time.monotonic() - cb.START))) \
+            if self.rounds == 1 else 600
+        if cgroup:
+            cgroup.limit(limit)
+        result = cb.run(argv, stdin=program.stdin, stdout=out, stderr=err,
+                        cgroup=cgroup, timeout=timeout)
+        if cgroup:
+            cgroup.limit(None)
+        with open(out, "rb") as f:
+            output = f.read()
+        if config == "plain" and result.ok:
+            self.reference.setdefault(program.name, output)
+        same = result.ok and output == self.reference.get(program.name)
+        verified = program.verified is None or program.verified in output
+        record = {
+            "program": program.name, "config": config, "share": share,
+            "seconds": round(result.seconds, 4), "verdict": result.verdict(),
+            "output_agrees": same, "verified": result.ok and verified,
+            "rss_kib": result.rss_kib,
+        }
+        if limit:
+            record["limit_bytes"] = limit
+        if stats and os.path.exists(stats) and os.path.getsize(stats):
+            record["stats"] = cb.far_stats(stats)
+        if not result.ok:
+            with open(err, encoding="utf-8", errors="replace") as f:
+                record["error"] = (f.read().strip().splitlines() or [""])[-1]
+        self.results.append(record)
+        what = config if config == "plain" else f"{config} {share} %"
+        note = "" if same and record["verified"] else \
+            f"  {record['verdict']}" + ("" if same else ", output differs" if result.ok else "")
+        error = record.get("error", "")
+        cb.say(f"{program.title}: {what}: {result.seconds:.2f} s{note}"
+               + (f": {error}" if error else ""))
+        return record
+
+    def far(self, program, share, url, config, local):
+        stats = os.path.join(self.scratch, f"{program.name}-{config}-{share}.stats.json")
+        argv = [self.cira_run, "--far", url, "--local", str(local), f"--stats={stats}", "--"]
+        return self.once(program, config, share, argv + program.argv, stats=stats)
+
+    # ---- the whole
+
+    def measure_heap(self, program, shm):
+        """Plain run and a run with room for everything; returns the heap and
+        what the program needs besides it, in bytes."""
+        plain = self.once(program, "plain", 100, program.argv)
+        if plain["verdict"] != "ok":
+            raise SystemExit(f"demo: {program.title} fails without cira: {plain['verdict']}")
+        local = plain["rss_kib"] * 1024 * 3 // 2 + (64 << 20)
+        stats = os.path.join(self.scratch, f"{program.name}-heap.stats.json")
+        result = cb.run([self.cira_run, "--far", shm.url, "--local", str(local),
+                         f"--stats={stats}", "--"] + program.argv, stdin=program.stdin,
+                        timeout=120)
+        if not result.ok:
+            raise SystemExit(f"demo: {program.title} fails under cira-run: {result.verdict()}")
+        total = cb.far_stats(stats)
+        heap = total["resident_pages_peak"] * 4096 + total["near_bytes_peak"]
+        heap = max(heap, 4 << 20)
+        beside = max(plain["rss_kib"] * 1024 - heap, 2 << 20)
+        cb.say(f"{program.title}: heap {heap / cb.MIB:.1f} MiB, {beside / cb.MIB:.1f} MiB besides")
+        return heap, beside
+
+    def run(self):
+        os.makedirs(self.scratch, exist_ok=True)
+        load = os.path.join(self.build, "bin", "pager-load")
+        mib, seconds = cb.warm(load, 3072)
+        cb.say(f"warmed {mib} MiB of memory in {seconds:.1f} s")
+        heaps, self.why_no_swap = {}, None
+        with cb.Server(self.build, "shm", "4g") as shm, cb.Server(self.build, "tcp", "4g") as tcp:
+            for program in self.programs:
+                heaps[program.name] = self.measure_heap(program, shm)
+            try:
+                swap_mib = max(sum(h) for h in heaps.values()) // cb.MIB * 2 + 256
+                with cb.Swap(swap_mib) as swap:
+                    self.all_runs(heaps, shm, tcp, swap)
+            except cb.Refused as e:
+                self.why_no_swap = str(e)
+                cb.say(f"no comparison with kernel swap: {e}")
+                self.all_runs(heaps, shm, tcp, None)
+        return heaps
+
+    def all_runs(self, heaps, shm, tcp, swap):
+        for number in range(self.rounds):
+            for program in self.programs:
+                heap, beside = heaps[program.name]
+                if number > 0:
+                    self.once(program, "plain", 100, program.argv)
+                for share in SHARES:
+                    # A cache of 100 % has room for every page of the heap and
+                    # for the few that are being fetched or written.
+                    local = heap * share // 100 + (heap // 50 if share == 100 else 0)
+                    local = max(local, 1 << 18)
+                    self.far(program, share, shm.url, "shm", local)
+                    if swap:
+                        self.once(program, "zram", share, program.argv, cgroup=swap.cgroup,
+                                  limit=heap * share // 100 + beside)
+                    self.far(program, share, tcp.url, "tcp", local)
+
+
+# ---- results ------------------------------------------------------------------
+
+def summarise(demo):
+    """Medians per program, config and share, with the ratio to plain."""
+    rows = []
+    plain = {}
+    for program in demo.programs:
+        times = [r["seconds"] for r in demo.results
+                 if r["program"] == program.name and r["config"] == "plain"]
+        plain[program.name] = cb.median(times)
+    keys = []
+    for r in demo.results:
+        key = (r["program"], r["config"], r["share"])
+        if key not in keys:
+            keys.append(key)
+    for key in keys:
+        runs = [r for r in demo.results if (r["program"], r["config"], r["share"]) == key]
+        good = [r["seconds"] for r in runs if r["verdict"] == "ok"]
+        row = {
+            "program": key[0], "config": key[1], "share": key[2], "runs": len(runs),
+            "seconds": cb.median(good) if len(good) == len(runs) else None,
+            "verdict": next((r["verdict"] for r in runs if r["verdict"] != "ok"), "ok"),
+            "agrees": all(r["output_agrees"] and r["verified"] for r in runs),
+        }
+        row["ratio"] = row["seconds"] / plain[key[0]] if row["seconds"] else None
+        rows.append(row)
+    return rows
+
+
+def cell(rows, program, config, share):
+    for r in rows:
+        if (r["program"], r["config"], r["share"]) == (program, config, share):
+            if r["seconds"] is None:
+                return r["verdict"]
+            mark = "" if r["agrees"] else " WRONG"
+            return f"{r['seconds']:.2f} s ({r['ratio']:.2f}x){mark}"
+    return "-"
+
+
+def table(demo, rows):
+    head = ["program", "local", "plain", "cira shm:", "cira tcp:", "zram swap", "agrees"]
+    lines = [head]
+    for program in demo.programs:
+        for share in SHARES:
+            here = [r for r in rows if r["program"] == program.name and r["share"] == share
+                    and r["config"] != "plain"]
+            far_ok = all(r["agrees"] for r in here if r["config"] in ("shm", "tcp"))
+            lines.append([program.title, f"{share} %",
+                          cell(rows, program.name, "plain", 100) if share == 100 else "",
+                          cell(rows, program.name, "shm", share),
+                          cell(rows, program.name, "tcp", share),
+                          cell(rows, program.name, "zram", share),
+                          "yes" if far_ok else "NO"])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths)).rstrip()
+                     for line in lines)
+
+
+def plot(demo, rows):
+    """Ratio to plain per share, one panel per program."""
+    if not shutil.which("gnuplot"):
+        cb.say("no plot: gnuplot is not installed")
+        return
+    data = os.path.join(demo.scratch, "plot.dat")
+    configs = [c for c in ("shm", "tcp", "zram") if any(r["config"] == c for r in rows)]
+    with open(data, "w", encoding="ascii") as f:
+        for program in demo.programs:
+            for share in SHARES:
+                values = []
+                for config in configs:
+                    ratio = next((r["ratio"] for r in rows if (r["program"], r["config"], r["share"])
+                                  == (program.name, config, share)), None)
+                    values.append(f"{ratio:.4f}" if ratio else "NaN")
+                f.write(f'"{share} %" {" ".join(values)}\n')
+            f.write("\n\n")
+    names = {"shm": "cira shm:", "tcp": "cira tcp:", "zram": "zram swap"}
+    colours = {"shm": "#1b6ca8", "tcp": "#6ba3d6", "zram": "#c8553d"}
+    panels = []
+    for i, program in enumerate(demo.programs):
+        series = ", ".join(
+            f"'{data}' index {i} using {k + 2}:xtic(1) title '{names[c]}' lc rgb '{colours[c]}'"
+            for k, c in enumerate(configs))
+        panels.append(f"set title '{program.title}'\nplot {series}, 1 lc rgb '#555555' dt 2 "
+                      "title 'plain'\n")
+    common = ("set style data histogram\nset style histogram cluster gap 1\n"
+              "set style fill solid 0.9 noborder\nset boxwidth 0.9\nset yrange [0:*]\n"
+              "set ylabel 'time / plain'\nset xlabel 'local cache, share of the heap'\n"
+              "set grid ytics lc rgb '#dddddd'\nset key top left\n")
+    for terminal, ending in (("pngcairo size 1100,420", "png"), ("svg size 1100,420", "svg")):
+        script = (f"set terminal {terminal} font 'sans,10'\n"
+                  f"set output '{demo.out}/demo.{ending}'\n{common}"
+                  f"set multiplot layout 1,{len(panels)}\n{''.join(panels)}unset multiplot\n")
+        done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            cb.say(f"no {ending} plot: gnuplot: {done.stderr.strip().splitlines()[-1]}")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--build", default="build/release", help="build folder")
+    p.add_argument("--out", default="out/demo", help="where results go")
+    p.add_argument("--rounds", type=int, default=1, help="repetitions; medians are shown")
+    p.add_argument("--instance", default="train", help="of MCF")
+    p.add_argument("--programs", default="mcf,sqlite3", type=lambda s: s.split(","))
+    args = p.parse_args()
+    cb.install_signal_exits()
+    demo = Demo(args)
+    heaps = demo.run()
+    rows = summarise(demo)
+    text = table(demo, rows)
+    cb.write_json(os.path.join(args.out, "demo.json"), {
+        "version": 1, "machine": cb.machine(args.build), "rounds": args.rounds,
+        "heap_bytes": {k: v[0] for k, v in heaps.items()},
+        "besides_bytes": {k: v[1] for k, v in heaps.items()},
+        "no_swap_because": demo.why_no_swap,
+        "titles": {p.name: p.title for p in demo.programs},
+        "rows": rows, "runs": demo.results, "table": text,
+    })
+    plot(demo, rows)
+    print()
+    print(text)
+    if demo.why_no_swap:
+        print(f"kernel swap was not compared: {demo.why_no_swap}")
+    print(f"\nlocal: share of the heap that the local cache (or the memory limit of swap) holds\n"
+          f"results: {args.out}/demo.json, demo.png, demo.svg")
+    wrong = [r for r in rows if r["config"] != "zram" and not r["agrees"]]
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
