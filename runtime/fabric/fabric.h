@@ -69,11 +69,11 @@ typedef enum {
 #define CIRA_FABRIC_F_REMOTE (1u << 1) /* bytes survive this process */
 
 typedef struct {
-  uint32_t size;            /* sizeof(cira_fabric_options_t) */
-  uint32_t inflight_max;    /* ops that may be pending at once; 0 = 256 */
-  uint64_t deadline_ns;     /* relative default of every op; 0 = 10 s */
-  const char *token_file;   /* shared secret; NULL = none */
-  uint64_t spin_ns;         /* busy wait before sleeping; 0 = 50 us */
+  uint32_t size;          /* sizeof(cira_fabric_options_t) */
+  uint32_t inflight_max;  /* ops that may be pending at once; 0 = 256 */
+  uint64_t deadline_ns;   /* relative default of every op; 0 = 10 s */
+  const char *token_file; /* shared secret; NULL = none */
+  uint64_t spin_ns;       /* busy wait before sleeping; 0 = 50 us */
 } cira_fabric_options_t;
 
 /* A URL is one place: "host:", "shm:" or "shm:PATH", "unix:PATH",
@@ -144,9 +144,9 @@ typedef struct cira_fabric_ops {
 /* First member of every back end's connection. */
 struct cira_fabric {
   const cira_fabric_ops_t *ops;
-  uint32_t flags;        /* capability bits of this connection */
+  uint32_t flags; /* capability bits of this connection */
   cira_fabric_options_t opt;
-  char url[256];         /* as given, for messages */
+  char url[256]; /* as given, for messages */
 };
 
 /* Fills `opt` with the defaults. Threads: any. */
@@ -158,9 +158,8 @@ void cira_fabric_options_default(cira_fabric_options_t *opt);
  *   CIRA_E_UNREACHABLE, CIRA_E_AUTH, CIRA_E_DEADLINE, each with a detail that
  *   names the URL and the remedy.
  * Threads: any; not signal-safe. Ends with cira_fabric_close. */
-CIRA_MUST_USE cira_status_t cira_fabric_connect(const char *url,
-                                                const cira_fabric_options_t *opt,
-                                                cira_fabric_t **out);
+CIRA_MUST_USE cira_status_t cira_fabric_connect(
+    const char *url, const cira_fabric_options_t *opt, cira_fabric_t **out);
 void cira_fabric_close(cira_fabric_t *f);
 
 /* Checks the spelling of a URL without connecting. */
