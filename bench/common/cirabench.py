@@ -16,7 +16,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -152,28 +151,25 @@ def warm(load, mib):
 class Server:
     """A cira-memd; url is where it listens. kind is "shm" or "tcp"."""
 
-    def __init__(self, build, kind, size):
+    def __init__(self, build, kind, size, *options):
         self.folder = tempfile.mkdtemp(prefix="cira-bench-")
-        if kind == "shm":
-            self.url = f"shm:{self.folder}/memd.sock"
-        else:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                self.url = f"tcp://127.0.0.1:{s.getsockname()[1]}"
+        listen = f"shm:{self.folder}/memd.sock" if kind == "shm" else "tcp://127.0.0.1:0"
         life_r, self.life = os.pipe()
         ready_r, ready_w = os.pipe()
         self.process = subprocess.Popen(
-            [os.path.join(build, "bin", "cira-memd"), "--listen", self.url, "--size", size,
-             "--until-eof", str(life_r), "--ready-fd", str(ready_w)],
-            pass_fds=(life_r, ready_w), stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, start_new_session=True)
+            [os.path.join(build, "bin", "cira-memd"), "--listen", listen, "--size", size,
+             "--until-eof", str(life_r), "--daemonize-ready-fd", str(ready_w), *options],
+            pass_fds=(life_r, ready_w), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         os.close(life_r)
         os.close(ready_w)
-        ready = select.select([ready_r], [], [], 10)[0] and os.read(ready_r, 1)
+        line = b""
+        if select.select([ready_r], [], [], 10)[0]:
+            line = os.read(ready_r, 4096)
         os.close(ready_r)
-        if not ready:
+        if not line.startswith(b"ready "):
             self.stop()
-            raise RuntimeError(f"cira-memd did not start on {self.url}")
+            raise SystemExit(f"cira-memd did not start on {listen}")
+        self.url = line.split()[1].decode()
 
     def stop(self):
         os.close(self.life)

@@ -146,7 +146,8 @@ def main():
             bench.round(shm, tcp, swap)
             cb.say(f"round {number + 1} of {args.rounds} done")
 
-    with cb.Server(args.build, "shm", "2g") as shm, cb.Server(args.build, "tcp", "2g") as tcp:
+    with cb.Server(args.build, "shm", "2g") as shm, \
+            cb.Server(args.build, "tcp", "2g", "--poll") as tcp:
         try:
             with cb.Swap(1024) as swap:
                 rounds(swap)

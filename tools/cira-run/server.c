@@ -38,6 +38,25 @@ static void choose_socket(run_server_t *s) {
   snprintf(s->url, sizeof s->url, "shm:%s", s->socket);
 }
 
+/* What the server may promise by default: nearly all memory that is available
+ * now, since far memory on this machine is memory of this machine. */
+static void default_size(char *text, size_t bytes) {
+  char line[128];
+  unsigned long long available_kib = 0;
+  FILE *f = fopen("/proc/meminfo", "re");
+  while (f != NULL && fgets(line, sizeof line, f) != NULL &&
+         sscanf(line, "MemAvailable: %llu", &available_kib) != 1) {
+  }
+  if (f != NULL) {
+    fclose(f);
+  }
+  if (available_kib == 0) {
+    available_kib = (unsigned long long)sysconf(_SC_AVPHYS_PAGES) *
+                    (CIRA_PAGE_BYTES / 1024);
+  }
+  snprintf(text, bytes, "%lluk", available_kib / 16 * 15);
+}
+
 static _Noreturn void server_exec(const char *memd, const run_server_t *s,
                                   const char *size, const char *token,
                                   int eof_fd, int ready_fd) {
@@ -52,12 +71,10 @@ static _Noreturn void server_exec(const char *memd, const run_server_t *s,
   argv[n++] = s->url;
   argv[n++] = "--until-eof";
   argv[n++] = eof_text;
-  argv[n++] = "--ready-fd";
+  argv[n++] = "--daemonize-ready-fd";
   argv[n++] = ready_text;
-  if (size != NULL) {
-    argv[n++] = "--size";
-    argv[n++] = size;
-  }
+  argv[n++] = "--size";
+  argv[n++] = size;
   if (token != NULL) {
     argv[n++] = "--token-file";
     argv[n++] = token;
@@ -115,6 +132,11 @@ cira_status_t run_server_start(const char *bindir, const char *size,
                             memd);
   }
   choose_socket(&s);
+  char memory[24];
+  if (size == NULL) {
+    default_size(memory, sizeof memory);
+    size = memory;
+  }
   int life[2];
   int ready[2];
   if (pipe2(life, O_CLOEXEC) != 0) {

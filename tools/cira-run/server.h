@@ -20,7 +20,7 @@ typedef struct {
 } run_server_t;
 
 /* Starts cira-memd from `bindir` and waits until it serves.
- *   size   capacity as text for --size; NULL = the server's default.
+ *   size   capacity as text for --size; NULL = what is available.
  *   token  token file; NULL = none.
  * Returns CIRA_OK; CIRA_E_SYSTEM with a detail otherwise. Threads: owner. */
 CIRA_MUST_USE cira_status_t run_server_start(const char *bindir,

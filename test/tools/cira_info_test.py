@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cira-info, the manual pages and the scripts."""
+import json
+import os
+import re
+import sys
+
+import toolcase as t
+from toolcase import INFO
+
+CASES = {}
+
+
+def case(f):
+    CASES[f.__name__] = f
+    return f
+
+
+@case
+def info_text(c):
+    out = c.run([INFO], 0).stdout
+    for word in ("kernel", "mode chosen", "userfaultfd", "caches", "nodes", "cgroup",
+                 "default server"):
+        assert word in out, f"{word} is missing in:\n{out}"
+
+
+@case
+def info_json(c):
+    info = json.loads(c.run([INFO, "--json"], 0).stdout)
+    assert info["machine"]["kernel"] == os.uname().release
+    assert info["machine"]["memory_bytes"] > 1 << 20
+    paging = info["paging"]
+    chosen = paging["mode_chosen"]
+    assert chosen.startswith("none") or paging[f"mode_{chosen}"].startswith("ok"), paging
+
+
+@case
+def info_refuses(c):
+    c.refused([INFO, "--far", "shm:"], 2, "--measure")
+    c.refused([INFO, "extra"], 2, "extra")
+    c.refused([INFO, "--measure", "--far", "what:ever"], 2, "what:ever")
+    c.refused([INFO, "--stats", "/etc/passwd"], 1, "/etc/passwd", "counters file")
+    c.refused([INFO, "--stats", "/no/such"], 1, "/no/such")
+
+
+@case
+def info_measure(c):
+    _, url = c.server()
+    out = c.run([INFO, "--measure", "--json", "--far", url, "--far", "host:"], 0).stdout
+    model = json.loads(out)
+    names = [tier["tier"] for tier in model["tiers"]]
+    assert names[0] == "node0" and names[-2:] == [url, "host:"], names
+    for tier in model["tiers"]:
+        assert tier["latency_ns"] > 0 and tier["bandwidth_bytes_per_s"] > 1e6, tier
+    text = c.run([INFO, "--measure", "--far", "host:"], 0).stdout
+    assert "GB/s" in text and "host:" in text, text
+
+
+@case
+def info_measure_no_server(c):
+    line = c.run([INFO, "--measure", "--far", f"shm:{c.path('none')}"], 1).stderr
+    assert c.path("none") in line, line
+
+
+@case
+def man_pages(c):
+    folder = os.path.join(t.BUILD, "man")
+    pages = sorted(os.listdir(folder))
+    assert {"cira-run.1", "cira-info.1"} <= set(pages), pages
+    env = dict(os.environ, LC_ALL="C.UTF-8", MANROFFSEQ="", MANWIDTH="80", MAN_KEEP_FORMATTING="")
+    for page in pages:
+        done = c.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z",
+                      os.path.join(folder, page)], 0, env=env)
+        assert done.stderr == "", f"{page}: {done.stderr}"
+        text = c.run(["man", "-l", os.path.join(folder, page)], 0, env=env).stdout
+        for word in ("NAME", "SYNOPSIS", "DESCRIPTION", "--help"):
+            assert word in text, f"{page}: no {word}"
+
+
+@case
+def environment_documented(c):
+    """Each CIRA_* variable that the sources read is in docs/environment.md."""
+    with open(os.path.join(t.SOURCE, "docs", "environment.md"), encoding="utf-8") as f:
+        documented = set(re.findall(r"\bCIRA_[A-Z_]+\b", f.read()))
+    used = set()
+    for folder in ("runtime", "tools"):
+        for path, _, names in os.walk(os.path.join(t.SOURCE, folder)):
+            for name in names:
+                if name.endswith((".c", ".h")):
+                    with open(os.path.join(path, name), encoding="utf-8") as f:
+                        used.update(re.findall(
+                            r'(?:getenv|env_set|cira__env\w*|option_\w+)\("(CIRA_[A-Z_]+)"',
+                            f.read()))
+    assert used <= documented, f"not in docs/environment.md: {sorted(used - documented)}"
+
+
+@case
+def setup_is_idle_when_complete(c):
+    """scripts/setup does nothing when dpkg-query knows every package, and asks
+    apt-get for exactly the one that is missing otherwise."""
+    log = c.path("apt.log")
+    for name, text in (
+            ("dpkg-query", 'for a; do :; done; [ "$a" = "$CIRA_TEST_MISSING" ] && exit 1; '
+                           'printf installed'),
+            ("apt-get", f'echo "$@" >>{log}'),
+            ("sudo", 'exec "$@"')):
+        with open(c.path(name), "w", encoding="ascii") as f:
+            f.write(f"#!/bin/sh\n{text}\n")
+        os.chmod(c.path(name), 0o755)
+    setup = os.path.join(t.SOURCE, "scripts", "setup")
+    env = dict(os.environ, PATH=f"{c.tmp}:{os.environ['PATH']}", CIRA_TEST_MISSING="none")
+    assert c.run([setup], 0, env=env).stdout == ""
+    assert not os.path.exists(log)
+    out = c.run([setup], 0, env=dict(env, CIRA_TEST_MISSING="lua5.4")).stdout
+    assert "lua5.4" in out and "interpreter" in out, out
+    with open(log, encoding="ascii") as f:
+        calls = f.read().splitlines()
+    assert len(calls) == 2 and calls[0].endswith("update"), calls
+    assert calls[1].endswith("install -y --no-install-recommends lua5.4"), calls
+
+
+@case
+def summary_counts(c):
+    os.mkdir(c.path("r"))
+    with open(c.path("r/release.xml"), "w", encoding="ascii") as f:
+        f.write('<testsuite><testcase name="a" status="run"/>'
+                '<testcase name="b" status="fail"><failure message=""/>'
+                "<system-out>boom</system-out></testcase>"
+                '<testcase name="c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>'
+                "<system-out>c: skipped: no root</system-out></testcase></testsuite>")
+    with open(c.path("r/extra.tsv"), "w", encoding="ascii") as f:
+        f.write("passed\tcheck-layers\n")
+    done = c.run(["/usr/bin/python3", os.path.join(t.SOURCE, "scripts", "test-summary"),
+                  c.path("r")], 1)
+    assert done.stdout.splitlines()[-1] == "2 passed, 1 failed, 1 skipped", done.stdout
+    assert "skipped: release: c: c: skipped: no root" in done.stdout, done.stdout
+    assert "boom" in done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(t.main(CASES))
