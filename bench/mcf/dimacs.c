@@ -88,8 +88,9 @@ static int next_int(struct reader *reader, const char *what, int64_t *out) {
   errno = 0;
   long long value = strtoll(reader->at, &end, 10);
   if (end == reader->at || (*end && !isspace((unsigned char)*end))) {
+    size_t length = strcspn(reader->at, " \t\r\n");
     mcf_fail(&inner, 0, "%s: '%.*s' is not an integer", what,
-             (int)strcspn(reader->at, " \t\r\n") & 31, reader->at);
+             (int)(length < 40 ? length : 40), reader->at);
     return fail_here(reader, MCF_E_INPUT, inner.text);
   }
   if (errno == ERANGE) {

@@ -169,7 +169,7 @@ enum mcf_grouping {
 
 /* A field that is 0 means its default. */
 struct mcf_options {
-  int64_t group_size; /* arcs per group; default 300 */
+  int64_t group_size; /* arcs per group; default 2 * sqrt(arcs) */
   int64_t candidates; /* arcs kept from one pivot to the next; default 50 */
   enum mcf_grouping grouping;
 };

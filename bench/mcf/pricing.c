@@ -15,13 +15,23 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define GROUP_SIZE_DEFAULT 300
 #define CANDIDATES_DEFAULT 50
+
+/* Twice the square root of the number of arcs: small groups make poor pivots,
+ * with large subtrees to move; large ones spend the time on pricing. */
+static int64_t group_size_default(int64_t arc_count) {
+  int64_t root = 1;
+  while (root * root < arc_count) {
+    root++;
+  }
+  return 2 * root;
+}
 
 int mcf_pricing_init(struct mcf_pricing *pricing, struct mcf_arc *arcs,
                      int64_t count, const struct mcf_options *options,
                      struct mcf_error *error) {
-  int64_t size = options->group_size ? options->group_size : GROUP_SIZE_DEFAULT;
+  int64_t size =
+      options->group_size ? options->group_size : group_size_default(count);
   int64_t keep = options->candidates ? options->candidates : CANDIDATES_DEFAULT;
   if (size > count) {
     size = count > 0 ? count : 1;

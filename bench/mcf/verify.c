@@ -20,6 +20,8 @@ struct verifier {
   int64_t *value; /* by node: first its balance, then its distance */
   int64_t *from;  /* by node: where its shortest path comes from, 0: start */
   int64_t *mark;  /* by node: walk that met it last */
+  int64_t floor;  /* no path without a cycle is shorter */
+  int64_t below;  /* node with a path that is, 0: none */
 };
 
 static int64_t tail_of(const struct verifier *v, const struct mcf_arc *arc) {
@@ -93,20 +95,28 @@ static int cost_verify(const struct verifier *v, int64_t objective) {
 }
 
 /* Shortens the path to `head` by going over `tail`, if that is shorter. */
-static inline bool relax(const struct verifier *v, int64_t tail, int64_t head,
+static inline bool relax(struct verifier *v, int64_t tail, int64_t head,
                          int64_t cost) {
-  if (v->value[tail] + cost >= v->value[head]) {
+  int64_t value = v->value[tail] + cost;
+  if (value >= v->value[head]) {
     return false;
   }
-  v->value[head] = v->value[tail] + cost;
+  if (value < v->floor) {
+    v->below = head; /* and never further, which could overflow */
+    return true;
+  }
+  v->value[head] = value;
   v->from[head] = tail;
   return true;
 }
 
-static bool relax_all(const struct verifier *v) {
+/* Looks at every arc once; from the last to the first in every other round,
+ * which shortens paths against the order of the arcs sooner (Yen 1970). */
+static bool relax_all(struct verifier *v, bool backwards) {
+  int64_t count = v->net->arc_count;
   bool changed = false;
-  for (int64_t i = 0; i < v->net->arc_count; i++) {
-    const struct mcf_arc *arc = &v->net->arcs[i];
+  for (int64_t i = 0; i < count; i++) {
+    const struct mcf_arc *arc = &v->net->arcs[backwards ? count - 1 - i : i];
     int64_t tail = tail_of(v, arc), head = head_of(v, arc);
     if (arc->flow < arc->upper) {
       changed |= relax(v, tail, head, arc->cost);
@@ -137,22 +147,22 @@ static int64_t cycle_find(const struct verifier *v) {
   return 0;
 }
 
-static int distances_find(const struct verifier *v) {
+static int distances_find(struct verifier *v) {
   for (int64_t i = 1; i <= v->net->node_count; i++) {
     v->value[i] = 0;
     v->from[i] = 0;
   }
-  /* Without a negative cycle no shortest path has more arcs than nodes. Costs
-   * are limited so that this many steps do not overflow. */
+  /* Without a negative cycle no shortest path has more arcs than nodes. */
+  v->floor = -v->net->node_count * v->net->cost_max;
   for (int64_t round = 0; round <= v->net->node_count; round++) {
-    if (!relax_all(v)) {
+    if (!relax_all(v, round % 2)) {
       return MCF_OK;
     }
-    int64_t node = cycle_find(v);
+    int64_t node = v->below ? v->below : cycle_find(v);
     if (node != 0) {
       return mcf_fail(v->error, MCF_E_FAILED,
-                      "not optimal: flow along a cycle through node %" PRId64
-                      " would lower the cost",
+                      "not optimal: flow along a cycle with a path to node "
+                      "%" PRId64 " would lower the cost",
                       node);
     }
   }
