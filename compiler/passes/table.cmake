@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Writes OUT, one line per pass of IN (llvm-tblgen --dump-json of Passes.td):
+#   CIRA_PASS(Recognize, "cira-recognize", "summary")
+file(READ ${IN} json)
+string(JSON count LENGTH "${json}" "!instanceof" "PassBase")
+set(lines "/* Generated from Passes.td; do not edit. */\n")
+if(count GREATER 0)
+  math(EXPR last "${count} - 1")
+  foreach(i RANGE ${last})
+    string(JSON name GET "${json}" "!instanceof" "PassBase" ${i})
+    string(JSON argument GET "${json}" ${name} "argument")
+    string(JSON summary GET "${json}" ${name} "summary")
+    string(APPEND lines "CIRA_PASS(${name}, \"${argument}\", \"${summary}\")\n")
+  endforeach()
+endif()
+file(WRITE ${OUT} "${lines}")

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# How lit runs the files below this folder: .mlir files and the C API
+# programs' .test files, by the RUN lines on top of each.
+import os
+
+import lit.formats
+
+config.name = "cira"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.test_source_root = config.cira_source
+config.test_exec_root = os.path.join(config.cira_exec, "out")
+config.excludes = ["Inputs"]
+
+plugin = os.path.join(config.cira_lib, "cira-dialect.so")
+config.substitutions += [
+    ("%cira_plugin", f"--load-dialect-plugin={plugin} --load-pass-plugin={plugin}"),
+    ("%cira_root", config.cira_root),
+]
+config.environment["PATH"] = os.pathsep.join(
+    [config.cira_bin, config.llvm_tools, os.environ.get("PATH", "")])
