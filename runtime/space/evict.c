@@ -172,12 +172,16 @@ uint32_t cira__evict_window(cira_space_t *s, uint64_t first, uint32_t n,
       i++;
       continue;
     }
-    uint32_t end = i + 1, last = i;
+    uint32_t end = i + 1, last = i, dense = 1;
     while (end < n && step_quiet(s, &step, end)) {
       if (set_has(&step.take, end)) {
         last = end;
+        dense += dense == end - i;
       }
       end++;
+      if (dense == BLOCK_PAGES) { /* a block of the pool, exactly */
+        break;
+      }
     }
     page_set_t set;
     set_slice(&step.take, i, last + 1 - i, &set);

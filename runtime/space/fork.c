@@ -197,6 +197,7 @@ static void locks_reset(cira_space_t *s) {
   memset(&s->evict_lock, 0, sizeof s->evict_lock);
   memset(&s->slot_lock, 0, sizeof s->slot_lock);
   memset(&s->stream_lock, 0, sizeof s->stream_lock);
+  memset(&s->pool.lock, 0, sizeof s->pool.lock);
   for (uint32_t i = 0; i < LANES_MAX; i++) {
     memset(&s->lanes[i].lock, 0, sizeof s->lanes[i].lock);
   }

@@ -6,10 +6,11 @@
  * Dirty pages: pages are installed write-protected with asynchronous write
  * tracking, so that a first write costs no signal; PAGEMAP_SCAN tells which
  * were written.
- * Taking pages away: with one thread nobody can write behind the pager's back,
- * so pages are read in place and dropped. With several, UFFDIO_MOVE carries
- * them to a side area in one step that cannot lose a write; there the delta
- * decides what is dirty, since a write between scan and move would be missed.
+ * Taking pages away: a run without gaps is moved into a block of the pool.
+ * Scattered pages are read in place and dropped while there is one thread, since
+ * nobody can write behind the pager's back then; with several, UFFDIO_MOVE
+ * carries them to a side area in one step that cannot lose a write. There the
+ * delta decides what is dirty: a write between scan and move would be missed.
  */
 #include "space/map_uffd.h"
 
@@ -197,6 +198,35 @@ static cira_status_t sigbus_probe(void) {
   return CIRA_OK;
 }
 
+#define SIDE_BYTES ((uint64_t)WINDOW_PAGES * CIRA_PAGE_BYTES)
+
+/* Areas that pages are moved to and from. Missing pages in them are the
+ * kernel's business; registration only makes them targets of a move. */
+static cira_status_t area_register(cira_space_t *s, void *p, uint64_t bytes) {
+  struct uffdio_register reg = {.range = {(uint64_t)(uintptr_t)p, bytes},
+                                .mode = UFFDIO_REGISTER_MODE_WP};
+  if (ioctl(s->uffd, UFFDIO_REGISTER, &reg) != 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, errno,
+                            "userfaultfd refuses the pager's own areas");
+  }
+  return CIRA_OK;
+}
+
+static cira_status_t areas_create(cira_space_t *s) {
+  uint32_t blocks = cira__pool_blocks(s->local_pages);
+  uint64_t bytes = SIDE_BYTES + blocks * BLOCK_BYTES;
+  s->side = cira__map_table(bytes);
+  if (s->side == NULL) {
+    return cira__fail(CIRA_E_NOMEM, "no memory for the pager's own areas");
+  }
+  madvise(s->side, bytes, MADV_NOHUGEPAGE);
+  s->side_bytes = bytes;
+  cira__pool_init(s, s->side + SIDE_BYTES, blocks);
+  s->local_pages -= blocks * BLOCK_PAGES;
+  atomic_fetch_sub(&s->free_pages, (int64_t)blocks * BLOCK_PAGES);
+  return area_register(s, s->side, bytes);
+}
+
 static cira_status_t sigbus_init(cira_space_t *s) {
   cira_status_t status = cira__uffd_open(SIGBUS_FEATURES, &s->uffd);
   if (status != CIRA_OK) {
@@ -211,19 +241,10 @@ static cira_status_t sigbus_init(cira_space_t *s) {
   if (status != CIRA_OK) {
     goto err_pagemap;
   }
-  uint64_t side_bytes = WINDOW_PAGES * CIRA_PAGE_BYTES;
-  s->side = cira__map_table(side_bytes);
-  if (s->side == NULL) {
-    status = cira__fail(CIRA_E_NOMEM, "no memory for the side area");
-    goto err_range;
-  }
-  madvise(s->side, side_bytes, MADV_NOHUGEPAGE);
-  status = cira__uffd_register(s, s->side, side_bytes);
+  status = areas_create(s);
   if (status == CIRA_OK) {
     return CIRA_OK;
   }
-  cira__unmap_table(s->side, side_bytes);
-err_range:
   munmap((void *)(uintptr_t)s->base, s->bytes);
 err_pagemap:
   close(s->pagemap_fd);
@@ -234,7 +255,7 @@ err_uffd:
 
 static void sigbus_fini(cira_space_t *s) {
   munmap((void *)(uintptr_t)s->base, s->bytes);
-  cira__unmap_table(s->side, WINDOW_PAGES * CIRA_PAGE_BYTES);
+  cira__unmap_table(s->side, s->side_bytes);
   close(s->pagemap_fd);
   close(s->uffd);
 }
@@ -325,16 +346,94 @@ static void move_run(cira_space_t *s, uint64_t first, uint32_t n,
   }
 }
 
+/* Moves a whole run, or what the kernel moves of it; returns the pages moved. */
+static uint64_t move_pages(cira_space_t *s, uint8_t *dst, uint8_t *src,
+                           uint64_t n) {
+  uint64_t at = 0, bytes = n << CIRA_PAGE_LOG2;
+  while (at < bytes) {
+    struct cira_uffdio_move move = {.dst = (uint64_t)(uintptr_t)dst + at,
+                                    .src = (uint64_t)(uintptr_t)src + at,
+                                    .len = bytes - at};
+    if (ioctl(s->uffd, CIRA_UFFDIO_MOVE, &move) == 0) {
+      return n;
+    }
+    if (move.move > 0) {
+      at += (uint64_t)move.move;
+    } else if (errno != EAGAIN && errno != EINTR) {
+      break;
+    }
+  }
+  return at >> CIRA_PAGE_LOG2;
+}
+
+static bool sigbus_install_block(cira_space_t *s, uint64_t page, uint64_t n,
+                                 uint8_t *block, bool clean) {
+  uint64_t moved = move_pages(s, page_addr(s, page), block, n);
+  if (moved < n) { /* frames that a forked relative shares cannot be moved */
+    cira__uffd_install(s, page + moved, n - moved,
+                       block + (moved << CIRA_PAGE_LOG2), clean);
+  }
+  if (clean && moved > 0 && single_threaded(s)) {
+    /* With several threads a write could come first; there nobody asks which
+     * pages were written. */
+    struct uffdio_writeprotect wp = {
+        .range = {(uint64_t)(uintptr_t)page_addr(s, page),
+                  moved << CIRA_PAGE_LOG2},
+        .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    ioctl(s->uffd, UFFDIO_WRITEPROTECT, &wp); /* unprotected = dirty: safe */
+  }
+  return moved == n;
+}
+
+static bool is_dense(const page_set_t *set, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    if (!set_has(set, i)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* A run without gaps goes into a block. */
+static uint8_t *take_block(cira_space_t *s, uint64_t first, uint32_t n,
+                           const page_set_t *set) {
+  if (n < POOL_RUN_MIN || n > BLOCK_PAGES || !is_dense(set, n)) {
+    return NULL;
+  }
+  uint8_t *block = cira__pool_take(s, true);
+  if (block == NULL) {
+    return NULL;
+  }
+  uint64_t moved = move_pages(s, block, page_addr(s, first), n);
+  if (moved == n) {
+    return block;
+  }
+  if (moved > 0) { /* take them back; the other ways can do it page by page */
+    cira__uffd_install(s, first, moved, block, false);
+    madvise(block, BLOCK_BYTES, MADV_DONTNEED);
+  }
+  cira__pool_put(s, block, true);
+  return NULL;
+}
+
 static void sigbus_take(cira_space_t *s, uint64_t first, uint32_t n,
                         page_set_t *set, page_set_t *dirty,
                         const uint8_t **content) {
-  if (single_threaded(s)) {
+  bool alone = single_threaded(s);
+  if (alone) {
     scan(s, first, n, CIRA_PAGE_IS_WRITTEN, dirty->bits);
+  } else {
+    *dirty = *set;
+  }
+  *content = take_block(s, first, n, set);
+  if (*content != NULL) {
+    return;
+  }
+  if (alone) {
     *content = page_addr(s, first);
     return;
   }
   move_run(s, first, n, set);
-  *dirty = *set;
   *content = s->side;
 }
 
@@ -343,6 +442,8 @@ static void sigbus_drop(cira_space_t *s, uint64_t first, uint32_t n,
   (void)set;
   if (content == s->side) {
     madvise(s->side, (uint64_t)n << CIRA_PAGE_LOG2, MADV_DONTNEED);
+  } else if (content > s->side && content < s->side + s->side_bytes) {
+    cira__pool_put(s, (uint8_t *)(uintptr_t)content, false);
   } else {
     cira__uffd_forget(s, first, n);
   }
@@ -358,7 +459,7 @@ static cira_status_t sigbus_fork_child(cira_space_t *s) {
   if (status != CIRA_OK) {
     return status;
   }
-  return cira__uffd_register(s, s->side, WINDOW_PAGES * CIRA_PAGE_BYTES);
+  return area_register(s, s->side, s->side_bytes);
 }
 
 const map_ops_t cira__map_sigbus = {
@@ -373,6 +474,7 @@ const map_ops_t cira__map_sigbus = {
     .open = cira__uffd_chunk_open,
     .manage = sigbus_manage,
     .install = cira__uffd_install,
+    .install_block = sigbus_install_block,
     .take = sigbus_take,
     .drop = sigbus_drop,
     .forget = cira__uffd_forget,

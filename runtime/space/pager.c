@@ -126,8 +126,18 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
   return 1;
 }
 
-/* Tells the stream how far it really came (a window can be cut short). */
-static void stream_moved(cira_space_t *s, uint64_t expected, uint64_t next) {
+/* Tells the stream how far it really came (a window can be cut short), beyond
+ * pages that are here already. */
+static void stream_moved(cira_space_t *s, uint64_t expected, uint64_t next,
+                         int32_t step) {
+  uint64_t top = atomic_load_explicit(&s->top_page, memory_order_relaxed);
+  for (uint32_t i = 0; i < READAHEAD_MAX && next < top; i++) {
+    uint32_t w = atomic_load_explicit(&s->words[next], memory_order_relaxed);
+    if (state_of(w) != PAGE_MAPPED) {
+      break;
+    }
+    next += (uint64_t)(int64_t)step;
+  }
   cira__lock(&s->stream_lock);
   for (uint32_t i = 0; i < STREAMS; i++) {
     if (s->streams[i].window != 0 && s->streams[i].next == expected) {
@@ -175,11 +185,12 @@ static void count_in(cira_space_t *s, uint64_t page, uint32_t n) {
   }
 }
 
-/* Word of a page that has just arrived; a page that was gone for less than a
- * round of the clock is wanted: it gets second chances. */
+/* Word of a page that has just arrived. A page that was gone for less than a
+ * round of the clock, and is not merely the next of a stream, is wanted: it
+ * gets second chances. */
 static uint32_t arrived(cira_space_t *s, uint32_t old, bool demanded) {
   uint32_t w = PAGE_MAPPED | (old & (W_BACKED | W_REGION));
-  if (state_of(old) == PAGE_HOME && demanded) {
+  if (demanded) {
     uint32_t gone = (atomic_load_explicit(&s->epoch, memory_order_relaxed) -
                      (old >> W_PIN_SHIFT)) &
                     0xffff;
@@ -193,6 +204,13 @@ static uint32_t arrived(cira_space_t *s, uint32_t old, bool demanded) {
 
 /* ---- fetching ----------------------------------------------------------- */
 
+/* Installs n pages from a block and gives the block back. */
+static void install_block(cira_space_t *s, uint64_t first, uint32_t n,
+                          uint8_t *block, bool clean) {
+  bool moved = s->map->install_block(s, first, n, block, clean);
+  cira__pool_put(s, block, moved && n == BLOCK_PAGES);
+}
+
 /* Fresh memory: zeros, not write-tracked since it will be written. */
 static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
                       uint32_t window, int32_t step, uint32_t *out_n) {
@@ -200,7 +218,15 @@ static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
   uint64_t first = claim_run(s, page, old, window, step, &n);
   cira__reserve(s, n);
   count_in(s, first, n);
-  s->map->install(s, first, n, s->zeros, false);
+  uint8_t *block = n >= POOL_RUN_MIN && n <= BLOCK_PAGES
+                       ? cira__pool_take(s, true)
+                       : NULL;
+  if (block != NULL) { /* frames that the kernel has just cleared */
+    cira__pool_populate(block, n);
+    install_block(s, first, n, block, false);
+  } else {
+    s->map->install(s, first, n, s->zeros, false);
+  }
   for (uint32_t i = 0; i < n; i++) {
     cira__word_publish(s, first + i, PAGE_MAPPED | W_DIRTY, true);
   }
@@ -208,34 +234,41 @@ static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
   *out_n = n;
 }
 
-/* Home is memory of this machine: the kernel copies straight from there. */
+/* Home is memory of this machine: a run is copied into a block, a single page
+ * by the kernel straight from home. */
 static void fetch_direct(cira_space_t *s, uint64_t first, uint32_t n,
-                         uint64_t page, uint32_t old) {
-  s->map->install(s, first, n, home_direct(s, region_of(old), first), true);
+                         uint64_t wanted, uint32_t old) {
+  const uint8_t *home = home_direct(s, region_of(old), first);
+  uint8_t *block = cira__pool_take_filled(s, n);
+  if (block != NULL) {
+    memcpy(block, home, (uint64_t)n << CIRA_PAGE_LOG2);
+    install_block(s, first, n, block, true);
+  } else {
+    s->map->install(s, first, n, home, true);
+  }
   for (uint32_t i = 0; i < n; i++) {
     uint32_t w = atomic_load_explicit(&s->words[first + i],
                                       memory_order_relaxed);
-    w = (w & ~W_STATE) | PAGE_HOME; /* as it was before the claim */
-    bool demanded = first + i == page;
-    uint32_t next = arrived(s, w, demanded);
-    cira__word_publish(s, first + i, demanded ? next : next | W_AHEAD, false);
+    cira__word_publish(s, first + i, arrived(s, w, first + i == wanted), false);
   }
 }
 
-/* Installs pages that have arrived in a lane's buffer. */
-static void land(cira_space_t *s, uint64_t first, uint32_t n, uint64_t page,
-                 const uint8_t *buf) {
+/* Installs pages that have arrived in a block, or in a lane's buffer. */
+static void land(cira_space_t *s, uint64_t first, uint32_t n, uint64_t wanted,
+                 const uint8_t *buf, uint8_t *block) {
+  buf = block != NULL ? block : buf;
   for (uint32_t i = 0; i < n; i++) {
     cira__delta_remember(s, first + i, buf + (uint64_t)i * CIRA_PAGE_BYTES);
   }
-  s->map->install(s, first, n, buf, true);
+  if (block != NULL) {
+    install_block(s, first, n, block, true);
+  } else {
+    s->map->install(s, first, n, buf, true);
+  }
   for (uint32_t i = 0; i < n; i++) {
     uint32_t w = atomic_load_explicit(&s->words[first + i],
                                       memory_order_relaxed);
-    w = (w & ~W_STATE) | PAGE_HOME;
-    bool demanded = first + i == page;
-    uint32_t next = arrived(s, w, demanded);
-    cira__word_publish(s, first + i, demanded ? next : next | W_AHEAD, false);
+    cira__word_publish(s, first + i, arrived(s, w, first + i == wanted), false);
   }
 }
 
@@ -245,17 +278,20 @@ void cira__ahead_complete(cira_space_t *s, lane_t *lane) {
   }
   cira__home_wait(s, lane, &lane->ahead.op);
   lane->ahead.active = false;
-  land(s, lane->ahead.page, lane->ahead.n, UINT64_MAX, lane->ahead.buf);
+  land(s, lane->ahead.page, lane->ahead.n, UINT64_MAX, lane->ahead.buf,
+       lane->ahead.block);
 }
 
 static void fetch_remote(cira_space_t *s, uint64_t first, uint32_t n,
-                         uint64_t page, uint32_t old) {
+                         uint64_t wanted, uint32_t old) {
   lane_t *lane = lane_of(s, first);
   uint64_t t0 = cira__now_ns();
   cira_fabric_op_t op;
   cira__lock(&lane->lock);
-  cira_status_t status = cira__home_post_read(s, lane, region_of(old), first, n,
-                                              lane->bounce, &op);
+  uint8_t *block = cira__pool_take_filled(s, n);
+  cira_status_t status =
+      cira__home_post_read(s, lane, region_of(old), first, n,
+                           block != NULL ? block : lane->bounce, &op);
   if (status != CIRA_OK) {
     cira__home_lost(s, status);
   }
@@ -265,7 +301,7 @@ static void fetch_remote(cira_space_t *s, uint64_t first, uint32_t n,
   }
   cira__home_wait(s, lane, &op);
   STAT_ADD(s, fabric_wait_ns, cira__now_ns() - t0);
-  land(s, first, n, page, lane->bounce);
+  land(s, first, n, wanted, lane->bounce, block);
   cira__unlock(&lane->lock);
 }
 
@@ -302,8 +338,11 @@ static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
   lane->ahead.page = page;
   lane->ahead.n = n;
   lane->ahead.region = region_of(w);
+  lane->ahead.block = cira__pool_take_filled(s, n);
   cira_status_t status = cira__home_post_read(
-      s, lane, region_of(w), page, n, lane->ahead.buf, &lane->ahead.op);
+      s, lane, region_of(w), page, n,
+      lane->ahead.block != NULL ? lane->ahead.block : lane->ahead.buf,
+      &lane->ahead.op);
   if (status != CIRA_OK) {
     cira__home_lost(s, status);
   }
@@ -321,7 +360,9 @@ static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
 
 /* The page is at home and claimed by us (its word before was `old`). */
 static void fill_home(cira_space_t *s, uint64_t page, uint32_t old,
-                      uint32_t window, int32_t step, uint32_t *out_n) {
+                      uint32_t window, int32_t step, bool stream,
+                      uint32_t *out_n) {
+  uint64_t wanted = stream ? UINT64_MAX : page;
   uint32_t n = 1;
   uint64_t first = claim_run(s, page, old, window, step, &n);
   cira__reserve(s, n);
@@ -330,9 +371,9 @@ static void fill_home(cira_space_t *s, uint64_t page, uint32_t old,
   STAT_ADD(s, pages_ahead, n - 1);
   STAT_ADD(s, bytes_in, (uint64_t)n * CIRA_PAGE_BYTES);
   if (s->direct) {
-    fetch_direct(s, first, n, page, old);
+    fetch_direct(s, first, n, wanted, old);
   } else {
-    fetch_remote(s, first, n, page, old);
+    fetch_remote(s, first, n, wanted, old);
   }
   *out_n = n;
 }
@@ -347,10 +388,10 @@ static void fill(cira_space_t *s, uint64_t page, uint32_t old) {
   if (state_of(old) == PAGE_EMPTY) {
     fill_zero(s, page, old, window, step, &n);
   } else {
-    fill_home(s, page, old, window, step, &n);
+    fill_home(s, page, old, window, step, grown, &n);
   }
   if (n != window) {
-    stream_moved(s, expected, step > 0 ? page + n : page - n);
+    stream_moved(s, expected, step > 0 ? page + n : page - n, step);
   }
   if (!s->direct && grown && step > 0 && state_of(old) == PAGE_HOME) {
     read_ahead(s, page + n, window);
@@ -379,7 +420,7 @@ static void deliver(cira_space_t *s, uint64_t page) {
   if (n > 0) {
     STAT_ADD(s, pages_ahead_hit, n);
     uint32_t window = (uint32_t)cira__min_u64(n * 2, s->readahead_pages);
-    stream_moved(s, page, next);
+    stream_moved(s, page, next, 1);
     if (atomic_load(&s->free_pages) < (int64_t)window) {
       cira__evict(s, window, false, NULL);
     }
@@ -614,7 +655,8 @@ void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes) {
     }
     uint32_t got;
     fill_home(s, page + i, w,
-              (uint32_t)cira__min_u64(n - i, s->readahead_pages), 1, &got);
+              (uint32_t)cira__min_u64(n - i, s->readahead_pages), 1, true,
+              &got);
     STAT_ADD(s, pages_ahead, 1);
     i += got - 1;
   }

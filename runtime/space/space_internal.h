@@ -5,10 +5,10 @@
  *
  * Page word (32 bits, one per page of the range):
  *
- *    31          16 15       9 8       7      6   5 4      3       2    0
- *   +--------------+----------+-------+-------+-----+------+--------+-------+
- *   | pins / epoch |  region  | wait  | ahead |cred.| dirty| backed | state |
- *   +--------------+----------+-------+-------+-----+------+--------+-------+
+ *    31          16 15       9 8       7   6   5 4       3        2    0
+ *   +--------------+----------+-------+---+-----+-------+--------+-------+
+ *   | pins / epoch |  region  | wait  | - |cred.| dirty | backed | state |
+ *   +--------------+----------+-------+---+-----+-------+--------+-------+
  *
  *   EMPTY    reads as zero; nothing at home.
  *   HOME     content is at home in `region`; the upper half is the clock's
@@ -47,6 +47,10 @@
 #define REGIONS_MAX 64u
 #define LANE_OPS 128u       /* writes and discards in flight per lane */
 #define READAHEAD_MAX 256u  /* pages */
+#define BLOCK_PAGES 64u /* of the frame pool */
+#define BLOCK_BYTES ((uint64_t)BLOCK_PAGES * CIRA_PAGE_BYTES)
+#define POOL_MAX 32u    /* blocks, 8 MiB */
+#define POOL_RUN_MIN 4u /* shorter runs are copied by the kernel */
 #define LINES_MAX 64u       /* granules of a page */
 
 enum {
@@ -62,7 +66,6 @@ enum {
 #define W_CREDIT_SHIFT 5
 #define W_CREDIT (3u << W_CREDIT_SHIFT)
 #define W_CREDIT_ONE (1u << W_CREDIT_SHIFT)
-#define W_AHEAD (1u << 7)
 #define W_WAITERS (1u << 8)
 #define W_REGION_SHIFT 9
 #define W_REGION (0x7fu << W_REGION_SHIFT)
@@ -109,6 +112,11 @@ typedef struct {
    * clean: later writes must be noticed. */
   void (*install)(cira_space_t *s, uint64_t page, uint64_t n,
                   const uint8_t *src, bool clean);
+  /* The same from a block of the pool, whose frames become the pages; returns
+   * false when the frames stayed in the block (the pages are there all the
+   * same). NULL: this mode has no pool. */
+  bool (*install_block)(cira_space_t *s, uint64_t page, uint64_t n,
+                        uint8_t *block, bool clean);
   /* Makes a present page writable after a write fault (tracks_dirty only). */
   void (*make_writable)(cira_space_t *s, uint64_t page);
   /* Takes the pages of `set` within [first, first+n) away from the program,
@@ -138,7 +146,7 @@ typedef struct {
   /* writes and discards posted and not yet known to be done */
   cira_fabric_op_t ops[LANE_OPS];
   uint32_t op_head, op_tail;
-  uint8_t *bounce; /* READAHEAD_MAX pages for demand reads */
+  uint8_t *bounce; /* READAHEAD_MAX pages for demand reads without a block */
   /* one read ahead */
   struct {
     bool active;
@@ -146,7 +154,8 @@ typedef struct {
     uint32_t n;
     uint32_t region;
     cira_fabric_op_t op;
-    uint8_t *buf;
+    uint8_t *buf;   /* where reads go when the pool has no block */
+    uint8_t *block; /* a block of the pool, or NULL */
   } ahead;
 } lane_t;
 
@@ -223,7 +232,14 @@ struct cira_space {
   /* page tables */
   int uffd, pagemap_fd;
   uint8_t *zeros; /* READAHEAD_MAX pages that read as zero */
-  uint8_t *side;  /* landing area of pages moved away; guarded by evict_lock */
+  uint8_t *side;  /* where scattered pages are moved; guarded by evict_lock */
+  uint64_t side_bytes;
+  struct {
+    cira_lock_t lock;
+    uint8_t *area;
+    uint32_t hollow_count, full_count;
+    uint8_t hollow[POOL_MAX], full[POOL_MAX];
+  } pool;
   uint8_t *view;  /* second view (sigsegv) */
   int view_fd;
   pthread_t handler;
@@ -336,6 +352,14 @@ uint32_t cira__delta_runs(cira_space_t *s, uint64_t page, bool backed,
                           const uint8_t *content, const uint8_t *home,
                           uint32_t *out_offset, uint32_t *out_bytes);
 bool cira__is_zero(const uint8_t *p, uint64_t bytes);
+
+/* pool.c */
+uint32_t cira__pool_blocks(uint64_t local_pages);
+void cira__pool_init(cira_space_t *s, uint8_t *area, uint32_t blocks);
+uint8_t *cira__pool_take(cira_space_t *s, bool hollow);
+uint8_t *cira__pool_take_filled(cira_space_t *s, uint32_t n);
+void cira__pool_put(cira_space_t *s, uint8_t *block, bool hollow);
+void cira__pool_populate(uint8_t *block, uint32_t n);
 
 /* space.c */
 void *cira__map_table(uint64_t bytes);
