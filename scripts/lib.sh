@@ -54,7 +54,7 @@ setup() {
 # files) and builds everything.
 build() {
   local preset=$1 dir=$ROOT/build/$1 options=()
-  if [ "${CIRA_CI:-}" = 1 ]; then
+  if [ "${WERROR:-}" = 1 ]; then
     options+=(-DCIRA_WERROR=ON)
   fi
   if [ ! -e "$dir/build.ninja" ] || [ CMakePresets.json -nt "$dir/CMakeCache.txt" ]; then

@@ -182,6 +182,16 @@ static int touch(load_t *l) {
   return 0;
 }
 
+/* Chases until it is killed. */
+static int endless(load_t *l) {
+  if (link_pages(l) != 0) {
+    return -1;
+  }
+  for (volatile uint64_t at = 0;;) {
+    at = l->words[at * WORDS + LINK_WORD];
+  }
+}
+
 static int warm_up(load_t *l) {
   for (uint64_t p = 0; p < l->pages; p++) {
     l->words[p * WORDS] = 1;
@@ -196,7 +206,7 @@ static const struct {
   int filled;
 } MODES[] = {
     {"chase", chase, 1}, {"seq", sequential, 1}, {"dirty", dirty, 1},
-    {"touch", touch, 1}, {"warm", warm_up, 0},
+    {"touch", touch, 1}, {"warm", warm_up, 0},   {"endless", endless, 1},
 };
 
 static uint64_t number(const char *text) {
@@ -233,9 +243,10 @@ int main(int argc, char **argv) {
   }
   if (mode == sizeof MODES / sizeof MODES[0] || l.pages == 0 ||
       l.pages > UINT32_MAX || l.accesses == 0) {
-    fputs("usage: pager-load chase|seq|dirty|touch|warm [--bytes N[kmg]]"
-          " [--accesses N] [--passes N]\n",
-          stderr);
+    fputs(
+        "usage: pager-load chase|seq|dirty|touch|warm|endless [--bytes N[kmg]]"
+        " [--accesses N] [--passes N]\n",
+        stderr);
     return 2;
   }
   void *raw = malloc((l.pages + 1) * PAGE_BYTES);

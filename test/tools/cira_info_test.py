@@ -100,7 +100,7 @@ def setup_is_idle_when_complete(c):
     apt-get for exactly the one that is missing otherwise."""
     log = c.path("apt.log")
     for name, text in (
-            ("dpkg-query", 'for a; do :; done; [ "$a" = "$CIRA_TEST_MISSING" ] && exit 1; '
+            ("dpkg-query", 'for a; do :; done; [ "$a" = "$TEST_MISSING" ] && exit 1; '
                            'printf installed'),
             ("apt-get", f'echo "$@" >>{log}'),
             ("sudo", 'exec "$@"')):
@@ -108,10 +108,10 @@ def setup_is_idle_when_complete(c):
             f.write(f"#!/bin/sh\n{text}\n")
         os.chmod(c.path(name), 0o755)
     setup = os.path.join(t.SOURCE, "scripts", "setup")
-    env = dict(os.environ, PATH=f"{c.tmp}:{os.environ['PATH']}", CIRA_TEST_MISSING="none")
+    env = dict(os.environ, PATH=f"{c.tmp}:{os.environ['PATH']}", TEST_MISSING="none")
     assert c.run([setup], 0, env=env).stdout == ""
     assert not os.path.exists(log)
-    out = c.run([setup], 0, env=dict(env, CIRA_TEST_MISSING="lua5.4")).stdout
+    out = c.run([setup], 0, env=dict(env, TEST_MISSING="lua5.4")).stdout
     assert "lua5.4" in out and "interpreter" in out, out
     with open(log, encoding="ascii") as f:
         calls = f.read().splitlines()

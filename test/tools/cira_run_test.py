@@ -245,8 +245,8 @@ while True:
 """
 
 
-def sleeper(c, *names, **kwargs):
-    p = c.start([RUN, "/usr/bin/python3", "-c", SLEEPER, *names], **kwargs)
+def sleeper(c, *names):
+    p = c.start([RUN, "/usr/bin/python3", "-c", SLEEPER, *names], start_new_session=True)
     assert p.stdout.readline() == "ready\n"
     return p
 
@@ -296,10 +296,10 @@ def untouched_signal_ends_both(c):
 
 @case
 def stop_and_continue(c):
-    p = sleeper(c, "SIGUSR1", start_new_session=False)
+    p = sleeper(c, "SIGUSR1")
     (child,) = children(p.pid, "python3")
     p.send_signal(signal.SIGTSTP)
-    # An orphaned process group ignores the terminal's stop: then use STOP.
+    # The process group is an orphan here, and such ignore the terminal's stop.
     time.sleep(0.2)
     if state(child) != "T":
         os.kill(child, signal.SIGSTOP)
@@ -329,11 +329,10 @@ def result_is_right(c):
 @case
 def server_comes_and_goes(c):
     script = "import os,time; b = bytearray(8 << 20); print('up', flush=True); input()"
-    before = t.pids_of(t.MEMD)
     p = c.start([RUN, "--local", "1m", "/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
     assert p.stdout.readline() == "up\n"
     mine = set(children(p.pid, "cira-memd"))
-    assert len(mine) == 1 and mine <= t.pids_of(t.MEMD) - before
+    assert len(mine) == 1 and mine <= t.pids_of(t.MEMD, c.tmp)
     p.stdin.write("\n")
     p.stdin.close()
     assert p.wait(20) == 0
@@ -426,9 +425,6 @@ def stats_of_a_killed_program(c):
 
 @case
 def live_counters(c):
-    p = sleeper(c, env=dict(os.environ, PYTHONMALLOC="malloc"))
-    p.kill()  # only to have the helper's path covered without --stats
-    p.wait()
     q = c.start([RUN, f"--stats={c.path('s.json')}", "/usr/bin/python3", "-c", SLEEPER])
     assert q.stdout.readline() == "ready\n"
     (program,) = children(q.pid, "python3")
@@ -443,8 +439,8 @@ def live_counters(c):
 @case
 def server_killed(c):
     server, url = c.server()
-    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "3s", LOAD, "chase", "--bytes",
-                 "32m", "--accesses", "2000000000"])
+    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "3s", LOAD, "endless",
+                 "--bytes", "32m"])
     t.wait_for(lambda: p.poll() is not None or pages_moved(p), "the program's start")
     began = time.monotonic()
     server.kill()
@@ -472,8 +468,8 @@ def server_stopped(c):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     server, url = c.server(f"tcp://127.0.0.1:{port}")
-    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "2s", LOAD, "chase", "--bytes",
-                 "32m", "--accesses", "2000000000"])
+    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "2s", LOAD, "endless",
+                 "--bytes", "32m"])
     t.wait_for(lambda: p.poll() is not None or pages_moved(p), "the program's start")
     began = time.monotonic()
     server.send_signal(signal.SIGSTOP)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the tool tests: each case is a function, run by its name as one
-ctest; exit 0/1/77 = pass/fail/skip. The build folder is $CIRA_BUILD.
+ctest; exit 0/1/77 = pass/fail/skip. The build folder is $TOOLS_BUILD.
 
-A case gets a private folder (`case.tmp`) that is removed afterwards, and every
-case ends with a check that nothing of cira was left behind: no server, no
-socket, no shared file that was not there before.
+A case gets a private folder (`case.tmp`) that is also its run-time directory
+and is removed afterwards; every case ends with a check that no server, socket
+or counters file of its own was left behind.
 """
-import glob
 import os
 import shutil
 import signal
@@ -16,7 +15,7 @@ import tempfile
 import time
 import traceback
 
-BUILD = os.environ["CIRA_BUILD"]
+BUILD = os.environ["TOOLS_BUILD"]
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(BUILD, "bin")
 RUN = os.path.join(BIN, "cira-run")
@@ -35,6 +34,9 @@ class Case:
         # Below /tmp and readable by all: some cases run as another user.
         self.tmp = tempfile.mkdtemp(prefix="cira-test-", dir="/tmp")
         os.chmod(self.tmp, 0o755)
+        # Here cira-run puts what it makes, so leftovers are told from those of
+        # whatever else runs on this machine.
+        os.environ["XDG_RUNTIME_DIR"] = self.tmp
         self.processes = []
 
     def path(self, name):
@@ -79,49 +81,39 @@ class Case:
         assert ready, "cira-memd did not start"
         return p, url
 
-    def close(self):
+    def end_processes(self):
         for p in self.processes:
+            # A program outlives a killed cira-run: take the whole session.
+            if os.path.exists(f"/proc/{p.pid}") and os.getsid(p.pid) == p.pid:
+                os.killpg(p.pid, signal.SIGKILL)
             if p.poll() is None:
                 p.kill()
             p.wait()
             for stream in (p.stdout, p.stderr):
                 if stream:
                     stream.close()
-        shutil.rmtree(self.tmp, ignore_errors=True)
 
 
-def runtime_folders():
-    return ["/tmp", "/dev/shm"] + [d for d in [os.environ.get("XDG_RUNTIME_DIR")] if d]
+def left_behind(case):
+    """Sockets, counters files and servers of the case that are still there."""
+    files = [name for name in os.listdir(case.tmp) if name.startswith("cira-")]
+    return files + sorted(pids_of(MEMD, case.tmp))
 
 
-def traces():
-    """Files that a run of cira makes and has to remove."""
-    found = set()
-    for folder in runtime_folders():
-        for pattern in ("cira-run-*", "cira-stats-*"):
-            found.update(glob.glob(os.path.join(folder, pattern)))
-    return found
-
-
-def pids_of(program):
-    """Processes whose executable is `program` and that are not zombies."""
+def pids_of(program, argument=""):
+    """Processes that run `program`, with `argument` somewhere in their command
+    line, and that are not zombies."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0] == os.path.realpath(program):
-                found.add(int(pid))
+            if os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0] != os.path.realpath(program):
+                continue
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                if argument in f.read().decode(errors="replace"):
+                    found.add(int(pid))
         except OSError:
             pass
     return found
-
-
-def own(paths, pids):
-    """Of a difference, what this case made: other cases run beside it, so a
-    trace counts when it does not go away."""
-    until = time.monotonic() + 10
-    while (paths() or pids()) and time.monotonic() < until:
-        time.sleep(0.05)
-    return paths(), pids()
 
 
 def wait_for(condition, what, seconds=10):
@@ -150,14 +142,13 @@ def main(cases):
     status = 0
     for name in names or cases:
         case = Case(name)
-        files, servers = traces(), pids_of(MEMD)
         try:
             try:
                 cases[name](case)
             finally:
-                case.close()
-            left = own(lambda: traces() - files, lambda: pids_of(MEMD) - servers)
-            assert left == (set(), set()), f"left behind: {left}"
+                case.end_processes()
+            # A program that was killed takes its server along in its own time.
+            wait_for(lambda: not left_behind(case), f"the removal of {left_behind(case)}")
             print(f"{name}: ok")
         except Skip as e:
             print(f"{name}: skipped: {e}")
@@ -166,8 +157,6 @@ def main(cases):
             traceback.print_exc()
             print(f"{name}: FAILED")
             status = 1
+        finally:
+            shutil.rmtree(case.tmp, ignore_errors=True)
     sys.exit(status)
-
-
-def exit_signal(returncode):
-    return signal.Signals(-returncode).name if returncode < 0 else None

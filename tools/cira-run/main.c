@@ -269,7 +269,8 @@ static void own_folder(char *dir, size_t bytes) {
 
 /* Puts our library in front of what is preloaded already. */
 static void preload_library(const char *bindir) {
-  static const char *const PLACES[] = {"../" CIRA_LIBDIR, "../lib"};
+  static const char *const PLACES[] = {"../" CIRA_LIBDIR "/cira", "../lib/cira",
+                                       "../lib"};
   char path[PATH_MAX + 64];
   char real[PATH_MAX];
   for (size_t i = 0; i < CIRA_COUNT(PLACES); i++) {
@@ -298,7 +299,7 @@ static void preload_library(const char *bindir) {
   }
   fail(RUN_EXIT_SELF,
        "libcira-preload.so is neither in %s/../" CIRA_LIBDIR
-       " nor in %s/../lib; install cira again",
+       "/cira nor in %s/../lib; install cira again",
        bindir, bindir);
 }
 

@@ -271,10 +271,14 @@ cira_status_t run_stats_print(const char *path, bool as_json, FILE *out) {
 /* ---- life of the shared file -------------------------------------------- */
 
 static cira_status_t make_file(run_stats_t *s) {
-  static const char *const FOLDERS[] = {"/dev/shm", "/tmp"};
+  const char *const folders[] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/tmp"};
   int fd = -1;
-  for (size_t i = 0; i < CIRA_COUNT(FOLDERS) && fd < 0; i++) {
-    snprintf(s->path, sizeof s->path, "%s/cira-stats-XXXXXX", FOLDERS[i]);
+  for (size_t i = 0; i < CIRA_COUNT(folders) && fd < 0; i++) {
+    if (folders[i] == NULL || folders[i][0] != '/' ||
+        strlen(folders[i]) > sizeof s->path / 2) {
+      continue;
+    }
+    snprintf(s->path, sizeof s->path, "%s/cira-stats-XXXXXX", folders[i]);
     fd = mkostemp(s->path, O_CLOEXEC);
   }
   size_t bytes = cira_stats_file_bytes(CIRA_STATS_SLOTS_DEFAULT);
