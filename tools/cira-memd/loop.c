@@ -118,7 +118,7 @@ static int handshakes_expire(server_t *s, uint64_t now_ns) {
       continue;
     }
     wait_ms = 1000;
-    if (now_ns - c->since_ns > HANDSHAKE_NS) {
+    if (now_ns > c->since_ns + HANDSHAKE_NS) {
       client_end(c, "no handshake within 10 s", true);
     }
   }
