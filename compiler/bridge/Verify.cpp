@@ -27,7 +27,7 @@ static FailureOr<Type> selectField(LLVM::LLVMStructType record, bool dynamic,
     return failure();
   }
   if (*index < 0 || *index >= static_cast<int64_t>(record.getBody().size())) {
-    out << "there is no field " << *index << "; " << record << " has "
+    out << "there is no field " << *index << "; '" << record << "' has "
         << record.getBody().size() << " fields, numbered from 0";
     return failure();
   }
@@ -51,7 +51,7 @@ FailureOr<Type> cira::selectPart(Type container, bool dynamic,
                                  std::string &why) {
   llvm::raw_string_ostream out(why);
   if (isOpaque(container)) {
-    out << container << " has no known size; give the struct a body";
+    out << "'" << container << "' has no known size; give the struct a body";
     return failure();
   }
   if (!dynamic && !index) {
@@ -72,7 +72,7 @@ FailureOr<Type> cira::selectPart(Type container, bool dynamic,
   if (arrayOf) {
     return container;
   }
-  out << container << " has no parts; only a struct, an LLVM array or a vector "
+  out << "'" << container << "' has no parts; only a struct, an LLVM array or a vector "
       << "of rank 1 can be indexed here";
   return failure();
 }
