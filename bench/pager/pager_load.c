@@ -24,6 +24,7 @@ typedef struct {
   uint64_t pages;
   uint64_t accesses;
   uint32_t passes;
+  uint64_t seconds;
 } load_t;
 
 static uint64_t now_ns(void) {
@@ -182,14 +183,35 @@ static int touch(load_t *l) {
   return 0;
 }
 
-/* Chases until it is killed. */
-static int endless(load_t *l) {
-  if (link_pages(l) != 0) {
+static int page_wrong(const load_t *l, uint64_t p, uint32_t version) {
+  const uint64_t *w = l->words + p * WORDS;
+  return w[MARK_WORD] != version || w[WORDS - 1] != p + WORDS - 1 ||
+         w[WORDS / 2] != p + WORDS / 2;
+}
+
+/* Writes and checks random pages for `seconds` (0 = until it is killed): every
+ * page has to hold what was written last. */
+static int soak(load_t *l) {
+  uint32_t *version = calloc(l->pages, sizeof *version);
+  if (version == NULL) {
     return -1;
   }
-  for (volatile uint64_t at = 0;;) {
-    at = l->words[at * WORDS + LINK_WORD];
+  uint64_t state = 11;
+  uint64_t steps = 0;
+  uint64_t wrong = 0;
+  uint64_t until = now_ns() + l->seconds * UINT64_C(1000000000);
+  while (l->seconds == 0 || now_ns() < until) {
+    uint64_t p = next_random(&state) % l->pages;
+    wrong += (uint64_t)page_wrong(l, p, version[p]);
+    l->words[p * WORDS + MARK_WORD] = ++version[p];
+    steps++;
   }
+  for (uint64_t p = 0; p < l->pages; p++) {
+    wrong += (uint64_t)page_wrong(l, p, version[p]);
+  }
+  printf("{\"steps\": %" PRIu64 ", \"wrong\": %" PRIu64 "}\n", steps, wrong);
+  free(version);
+  return 0;
 }
 
 static int warm_up(load_t *l) {
@@ -206,7 +228,7 @@ static const struct {
   int filled;
 } MODES[] = {
     {"chase", chase, 1}, {"seq", sequential, 1}, {"dirty", dirty, 1},
-    {"touch", touch, 1}, {"warm", warm_up, 0},   {"endless", endless, 1},
+    {"touch", touch, 1}, {"warm", warm_up, 0},   {"soak", soak, 1},
 };
 
 static uint64_t number(const char *text) {
@@ -232,6 +254,8 @@ int main(int argc, char **argv) {
       l.accesses = number(argv[i + 1]);
     } else if (strcmp(argv[i], "--passes") == 0) {
       l.passes = (uint32_t)number(argv[i + 1]);
+    } else if (strcmp(argv[i], "--seconds") == 0) {
+      l.seconds = number(argv[i + 1]);
     } else {
       argc = 0;
     }
@@ -243,10 +267,9 @@ int main(int argc, char **argv) {
   }
   if (mode == sizeof MODES / sizeof MODES[0] || l.pages == 0 ||
       l.pages > UINT32_MAX || l.accesses == 0) {
-    fputs(
-        "usage: pager-load chase|seq|dirty|touch|warm|endless [--bytes N[kmg]]"
-        " [--accesses N] [--passes N]\n",
-        stderr);
+    fputs("usage: pager-load chase|seq|dirty|touch|warm|soak [--bytes N[kmg]]"
+          " [--accesses N] [--passes N] [--seconds N]\n",
+          stderr);
     return 2;
   }
   void *raw = malloc((l.pages + 1) * PAGE_BYTES);

@@ -439,7 +439,7 @@ def live_counters(c):
 @case
 def server_killed(c):
     server, url = c.server()
-    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "3s", LOAD, "endless",
+    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "3s", LOAD, "soak",
                  "--bytes", "32m"])
     t.wait_for(lambda: p.poll() is not None or pages_moved(p), "the program's start")
     began = time.monotonic()
@@ -468,7 +468,7 @@ def server_stopped(c):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     server, url = c.server(f"tcp://127.0.0.1:{port}")
-    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "2s", LOAD, "endless",
+    p = c.start([RUN, "--far", url, "--local", "1m", "--deadline", "2s", LOAD, "soak",
                  "--bytes", "32m"])
     t.wait_for(lambda: p.poll() is not None or pages_moved(p), "the program's start")
     began = time.monotonic()
