@@ -54,147 +54,104 @@ void cira__reserve(cira_space_t *s, uint64_t n) {
 
 /* ---- one clock step ----------------------------------------------------- */
 
-typedef struct {
-  uint32_t old[WINDOW_PAGES]; /* words before the claim */
-  page_set_t take;            /* claimed, mapped: to be evicted */
-  page_set_t hole;            /* claimed, not mapped: kept from arriving */
-  uint32_t count;
-} step_t;
-
-/* Chooses victims. With several threads absent pages are claimed as well, so
- * that none appears in the middle of a run while it is taken. */
-static void step_claim(cira_space_t *s, uint64_t first, uint32_t n,
-                       bool forced, step_t *step) {
-  bool holes = !single_threaded(s);
-  memset(&step->take, 0, sizeof step->take);
-  memset(&step->hole, 0, sizeof step->hole);
-  step->count = 0;
-  for (uint32_t i = 0; i < n; i++) {
-    word_t *word = &s->words[first + i];
+/* Chooses victims. With several threads absent pages are claimed as well (the
+ * holes), so that none appears in the middle of a run while it is taken. */
+static uint32_t claim(cira_space_t *s, taken_t *t, uint32_t *old, bool forced,
+                      page_set_t *holes) {
+  bool alone = single_threaded(s);
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < t->n; i++) {
+    word_t *word = &s->words[t->first + i];
     uint32_t w = atomic_load_explicit(word, memory_order_relaxed);
     uint32_t state = state_of(w);
-    step->old[i] = w;
-    if (state == PAGE_MAPPED && (w & W_PINS) == 0) {
-      if ((w & W_CREDIT) != 0 && !forced) {
+    bool absent = state == PAGE_EMPTY || state == PAGE_HOME;
+    if (absent && alone) {
+      set_add(&t->quiet, i);
+    } else if (absent || (state == PAGE_MAPPED && (w & W_PINS) == 0)) {
+      if (!absent && (w & W_CREDIT) != 0 && !forced) {
         if (atomic_compare_exchange_strong(word, &w, w - W_CREDIT_ONE)) {
           STAT_ADD(s, second_chances, 1);
         }
         continue;
       }
-      if (atomic_compare_exchange_strong(word, &w,
-                                         (w & ~W_STATE) | PAGE_BUSY)) {
-        step->old[i] = w;
-        set_add(&step->take, i);
-        step->count++;
+      if (!atomic_compare_exchange_strong(word, &w,
+                                          (w & ~W_STATE) | PAGE_BUSY)) {
+        continue;
       }
-    } else if (holes && (state == PAGE_EMPTY || state == PAGE_HOME)) {
-      if (atomic_compare_exchange_strong(word, &w,
-                                         (w & ~W_STATE) | PAGE_BUSY)) {
-        step->old[i] = w;
-        set_add(&step->hole, i);
+      old[i] = w;
+      if (absent) {
+        set_add(&t->quiet, i);
+        set_add(holes, i);
+      } else {
+        set_add(&t->set, i);
+        count++;
       }
     }
   }
-}
-
-/* True when page i of the window may lie inside a run that is taken. */
-static bool step_quiet(const cira_space_t *s, const step_t *step, uint32_t i) {
-  if (set_has(&step->take, i) || set_has(&step->hole, i)) {
-    return true;
-  }
-  uint32_t state = state_of(step->old[i]);
-  return single_threaded(s) && (state == PAGE_EMPTY || state == PAGE_HOME);
+  return count;
 }
 
 static void put_back(cira_space_t *s, uint64_t page, uint32_t old) {
   cira__word_publish(s, page, old, state_of(old) != PAGE_HOME);
 }
 
-/* Writes back and unmaps one run of the window. */
-static uint32_t run_evict(cira_space_t *s, uint64_t first, uint32_t n,
-                          const uint32_t *old, page_set_t *set, lane_t *held) {
-  page_set_t dirty, wanted = *set;
-  const uint8_t *content = NULL;
-  uint32_t words[WINDOW_PAGES];
-  uint32_t taken = 0;
-  memset(&dirty, 0, sizeof dirty);
-  s->map->take(s, first, n, set, &dirty, &content);
+/* Writes back what changed; `word` becomes what the page is afterwards. */
+static void write_back(cira_space_t *s, const taken_t *t, uint32_t *word,
+                       lane_t *held) {
   uint32_t epoch = atomic_load_explicit(&s->epoch, memory_order_relaxed);
-  for (uint32_t i = 0; i < n; i++) {
-    if (!set_has(set, i)) {
+  for (uint32_t i = 0; i < t->n; i++) {
+    if (!set_has(&t->set, i)) {
       continue;
     }
-    uint64_t page = first + i;
-    uint32_t keep = old[i] & (W_BACKED | W_REGION);
-    if (set_has(&dirty, i) || (old[i] & W_DIRTY) != 0) {
-      keep = cira__home_write(s, page, old[i],
-                              content + (uint64_t)i * CIRA_PAGE_BYTES, held);
+    uint64_t page = t->first + i;
+    uint32_t keep = word[i] & (W_BACKED | W_REGION);
+    if (set_has(&t->dirty, i) || (word[i] & W_DIRTY) != 0) {
+      keep = cira__home_write(s, page, word[i], t->content[i], held);
     } else {
       STAT_ADD(s, pages_dropped, 1);
     }
     cira__delta_forget(s, page);
-    words[i] = (keep & W_BACKED) != 0
-                   ? PAGE_HOME | keep | (epoch << W_PIN_SHIFT)
-                   : PAGE_EMPTY;
-    taken++;
-  }
-  s->map->drop(s, first, n, set, content);
-  for (uint32_t i = 0; i < n; i++) {
-    if (set_has(set, i)) {
-      cira__word_publish(s, first + i, words[i], false);
-      if (s->map->wake != NULL) {
-        s->map->wake(s, first + i);
-      }
-    } else if (set_has(&wanted, i)) {
-      put_back(s, first + i, old[i]);
-    }
-  }
-  return taken;
-}
-
-static void set_slice(const page_set_t *from, uint32_t at, uint32_t n,
-                      page_set_t *out) {
-  memset(out, 0, sizeof *out);
-  for (uint32_t i = 0; i < n; i++) {
-    if (set_has(from, at + i)) {
-      set_add(out, i);
-    }
+    word[i] = (keep & W_BACKED) != 0
+                  ? PAGE_HOME | keep | (epoch << W_PIN_SHIFT)
+                  : PAGE_EMPTY;
   }
 }
 
 uint32_t cira__evict_window(cira_space_t *s, uint64_t first, uint32_t n,
                             bool forced, lane_t *held) {
-  step_t step;
+  taken_t *t = &s->taken; /* evict_lock is held */
+  uint32_t old[WINDOW_PAGES];
+  page_set_t holes = {{0}};
+  t->first = first;
+  t->n = n;
+  t->block_count = 0;
+  memset(&t->set, 0, sizeof t->set);
+  memset(&t->quiet, 0, sizeof t->quiet);
+  memset(&t->dirty, 0, sizeof t->dirty);
+  memset(&t->in_place, 0, sizeof t->in_place);
+  memset(&t->aside, 0, sizeof t->aside);
   uint32_t freed = 0;
-  step_claim(s, first, n, forced, &step);
-  for (uint32_t i = 0; i < n && step.count > 0;) {
-    if (!set_has(&step.take, i)) {
-      i++;
-      continue;
-    }
-    uint32_t end = i + 1, last = i, dense = 1;
-    while (end < n && step_quiet(s, &step, end)) {
-      if (set_has(&step.take, end)) {
-        last = end;
-        dense += dense == end - i;
-      }
-      end++;
-      if (dense == BLOCK_PAGES) { /* a block of the pool, exactly */
-        break;
+  if (claim(s, t, old, forced, &holes) > 0) {
+    page_set_t wanted = t->set;
+    s->map->take(s, t);
+    write_back(s, t, old, held);
+    s->map->drop(s, t);
+    for (uint32_t i = 0; i < n; i++) {
+      if (set_has(&t->set, i)) {
+        cira__word_publish(s, first + i, old[i], false);
+        freed++;
+      } else if (set_has(&wanted, i)) {
+        put_back(s, first + i, old[i]);
       }
     }
-    page_set_t set;
-    set_slice(&step.take, i, last + 1 - i, &set);
-    freed += run_evict(s, first + i, last + 1 - i, &step.old[i], &set, held);
-    i = end;
   }
   for (uint32_t i = 0; i < n; i++) {
-    if (set_has(&step.hole, i)) {
-      put_back(s, first + i, step.old[i]);
-      if (s->map->wake != NULL) {
-        s->map->wake(s, first + i);
-      }
+    if (set_has(&holes, i)) {
+      put_back(s, first + i, old[i]);
     }
+  }
+  if (s->map->wake != NULL) {
+    s->map->wake(s, first, n);
   }
   if (freed > 0) {
     atomic_fetch_sub(&s->chunk_resident[first / CHUNK_PAGES], (uint16_t)freed);

@@ -232,9 +232,6 @@ cira_status_t cira__home_post_read(cira_space_t *s, lane_t *lane,
     cira_status_t status = f->ops->post_read(
         f, s->regions[region].handle[lane->index], offset, dst, bytes, 0, op);
     if (status != CIRA_AGAIN) {
-      if (status == CIRA_OK) {
-        cira__home_poke(s, lane); /* out it goes */
-      }
       return status;
     }
     cira__home_poke(s, lane);

@@ -133,13 +133,14 @@ static void segv_make_writable(cira_space_t *s, uint64_t page) {
   protect(s, page, 1, PROT_READ | PROT_WRITE);
 }
 
-static void segv_take(cira_space_t *s, uint64_t first, uint32_t n,
-                      page_set_t *set, page_set_t *dirty,
-                      const uint8_t **content) {
-  (void)set;
-  (void)dirty; /* W_DIRTY tells */
-  protect(s, first, n, PROT_NONE);
-  *content = s->view + (first << CIRA_PAGE_LOG2);
+static void segv_take(cira_space_t *s, taken_t *t) {
+  for (uint32_t at = 0, n;
+       (n = set_next_run(&t->set, &t->quiet, t->n, &at)) > 0; at += n) {
+    protect(s, t->first + at, n, PROT_NONE);
+    for (uint32_t i = at; i < at + n; i++) {
+      t->content[i] = s->view + ((t->first + i) << CIRA_PAGE_LOG2);
+    }
+  }
 }
 
 static void punch(cira_space_t *s, uint64_t page, uint64_t n) {
@@ -150,11 +151,11 @@ static void punch(cira_space_t *s, uint64_t page, uint64_t n) {
   }
 }
 
-static void segv_drop(cira_space_t *s, uint64_t first, uint32_t n,
-                      const page_set_t *set, const uint8_t *content) {
-  (void)set;
-  (void)content;
-  punch(s, first, n);
+static void segv_drop(cira_space_t *s, taken_t *t) {
+  for (uint32_t at = 0, n;
+       (n = set_next_run(&t->set, &t->quiet, t->n, &at)) > 0; at += n) {
+    punch(s, t->first + at, n);
+  }
 }
 
 static void segv_forget(cira_space_t *s, uint64_t page, uint64_t n) {

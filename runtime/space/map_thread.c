@@ -32,9 +32,9 @@ static cira_status_t thread_probe(void) {
   return status;
 }
 
-static void wake(cira_space_t *s, uint64_t page) {
+static void wake(cira_space_t *s, uint64_t page, uint64_t n) {
   struct uffdio_range range = {(uint64_t)(uintptr_t)page_addr(s, page),
-                               CIRA_PAGE_BYTES};
+                               n << CIRA_PAGE_LOG2};
   ioctl(s->uffd, UFFDIO_WAKE, &range);
 }
 
@@ -60,7 +60,7 @@ static void handle(cira_space_t *s, const struct uffd_msg *msg) {
   uint64_t t0 = cira__now_ns();
   cira__pager_enter(s);
   cira__pager_fault(s, page, write);
-  wake(s, page);
+  wake(s, page, 1);
   if (s->direct) {
     cira__home_poke(s, &s->lanes[0]);
   }
@@ -152,21 +152,23 @@ static void thread_make_writable(cira_space_t *s, uint64_t page) {
   protect(s, page, 1, false);
 }
 
-/* Write-protected pages cannot change: writers wait in the kernel. */
-static void thread_take(cira_space_t *s, uint64_t first, uint32_t n,
-                        page_set_t *set, page_set_t *dirty,
-                        const uint8_t **content) {
-  (void)set;
-  (void)dirty; /* W_DIRTY tells */
-  protect(s, first, n, true);
-  *content = page_addr(s, first);
+/* Write-protected pages cannot change: writers wait in the kernel. W_DIRTY
+ * tells what they wrote before. */
+static void thread_take(cira_space_t *s, taken_t *t) {
+  for (uint32_t at = 0, n;
+       (n = set_next_run(&t->set, &t->quiet, t->n, &at)) > 0; at += n) {
+    protect(s, t->first + at, n, true);
+    for (uint32_t i = at; i < at + n; i++) {
+      t->content[i] = page_addr(s, t->first + i);
+    }
+  }
 }
 
-static void thread_drop(cira_space_t *s, uint64_t first, uint32_t n,
-                        const page_set_t *set, const uint8_t *content) {
-  (void)set;
-  (void)content;
-  cira__uffd_forget(s, first, n);
+static void thread_drop(cira_space_t *s, taken_t *t) {
+  for (uint32_t at = 0, n;
+       (n = set_next_run(&t->set, &t->quiet, t->n, &at)) > 0; at += n) {
+    cira__uffd_forget(s, t->first + at, n);
+  }
 }
 
 static cira_status_t thread_fork_child(cira_space_t *s) {

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* ---- shared by both modes ----------------------------------------------- */
@@ -165,6 +166,11 @@ static int pagemap_open(void) {
   return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 }
 
+/* Advice on several ranges of oneself at once is possible since Linux 6.13. */
+static int pidfd_self(void) {
+  return (int)syscall(SYS_pidfd_open, getpid(), 0);
+}
+
 static cira_status_t sigbus_probe(void) {
   int fd;
   cira_status_t status = cira__uffd_open(SIGBUS_FEATURES, &fd);
@@ -232,6 +238,7 @@ static cira_status_t sigbus_init(cira_space_t *s) {
   if (status != CIRA_OK) {
     return status;
   }
+  s->pidfd = pidfd_self();
   s->pagemap_fd = pagemap_open();
   if (s->pagemap_fd < 0) {
     status = cira__fail_errno(CIRA_E_UNSUPPORTED, errno, "/proc/self/pagemap");
@@ -249,6 +256,7 @@ static cira_status_t sigbus_init(cira_space_t *s) {
 err_pagemap:
   close(s->pagemap_fd);
 err_uffd:
+  close(s->pidfd);
   close(s->uffd);
   return status;
 }
@@ -257,6 +265,7 @@ static void sigbus_fini(cira_space_t *s) {
   munmap((void *)(uintptr_t)s->base, s->bytes);
   cira__unmap_table(s->side, s->side_bytes);
   close(s->pagemap_fd);
+  close(s->pidfd);
   close(s->uffd);
 }
 
@@ -319,17 +328,18 @@ static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
   return false; /* pinned by the kernel (direct I/O): stays where it is */
 }
 
-static void move_run(cira_space_t *s, uint64_t first, uint32_t n,
-                     page_set_t *set) {
-  uint64_t at = 0, bytes = (uint64_t)n << CIRA_PAGE_LOG2;
-  while (at < bytes) {
+/* Moves a run of the window, gaps included, to the side area. */
+static void move_aside(cira_space_t *s, taken_t *t, uint32_t from, uint32_t n) {
+  uint64_t at = (uint64_t)from << CIRA_PAGE_LOG2;
+  uint64_t end = (uint64_t)(from + n) << CIRA_PAGE_LOG2;
+  while (at < end) {
     struct cira_uffdio_move move = {
         .dst = (uint64_t)(uintptr_t)s->side + at,
-        .src = (uint64_t)(uintptr_t)page_addr(s, first) + at,
-        .len = bytes - at,
+        .src = (uint64_t)(uintptr_t)page_addr(s, t->first) + at,
+        .len = end - at,
         .mode = CIRA_UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES};
     if (ioctl(s->uffd, CIRA_UFFDIO_MOVE, &move) == 0) {
-      return;
+      break;
     }
     if (move.move > 0) {
       at += (uint64_t)move.move;
@@ -339,10 +349,16 @@ static void move_run(cira_space_t *s, uint64_t first, uint32_t n,
       continue;
     }
     uint32_t i = (uint32_t)(at >> CIRA_PAGE_LOG2);
-    if (set_has(set, i) && !move_one(s, first, i)) {
-      set_remove(set, i);
+    if (set_has(&t->set, i) && !move_one(s, t->first, i)) {
+      set_remove(&t->set, i);
     }
     at += CIRA_PAGE_BYTES;
+  }
+  for (uint32_t i = from; i < from + n; i++) {
+    if (set_has(&t->set, i)) {
+      set_add(&t->aside, i);
+      t->content[i] = s->side + ((uint64_t)i << CIRA_PAGE_LOG2);
+    }
   }
 }
 
@@ -367,11 +383,11 @@ static uint64_t move_pages(cira_space_t *s, uint8_t *dst, uint8_t *src,
 }
 
 static bool sigbus_install_block(cira_space_t *s, uint64_t page, uint64_t n,
-                                 uint8_t *block, bool clean) {
-  uint64_t moved = move_pages(s, page_addr(s, page), block, n);
+                                 uint8_t *frames, bool clean) {
+  uint64_t moved = move_pages(s, page_addr(s, page), frames, n);
   if (moved < n) { /* frames that a forked relative shares cannot be moved */
     cira__uffd_install(s, page + moved, n - moved,
-                       block + (moved << CIRA_PAGE_LOG2), clean);
+                       frames + (moved << CIRA_PAGE_LOG2), clean);
   }
   if (clean && moved > 0 && single_threaded(s)) {
     /* With several threads a write could come first; there nobody asks which
@@ -385,72 +401,104 @@ static bool sigbus_install_block(cira_space_t *s, uint64_t page, uint64_t n,
   return moved == n;
 }
 
-static bool is_dense(const page_set_t *set, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) {
-    if (!set_has(set, i)) {
-      return false;
+/* Moves a run without gaps into a block of the pool. */
+static bool take_block(cira_space_t *s, taken_t *t, uint32_t at, uint32_t n) {
+  uint8_t *block = cira__pool_take(s, true);
+  if (block == NULL) {
+    return false;
+  }
+  uint64_t moved = move_pages(s, block, page_addr(s, t->first + at), n);
+  if (moved < n) {
+    if (moved > 0) { /* back: the other ways can do it page by page */
+      cira__uffd_install(s, t->first + at, moved, block, false);
+      madvise(block, BLOCK_BYTES, MADV_DONTNEED);
     }
+    cira__pool_put(s, block, true);
+    return false;
+  }
+  t->block[t->block_count++] = block;
+  for (uint32_t i = 0; i < n; i++) {
+    t->content[at + i] = block + ((uint64_t)i << CIRA_PAGE_LOG2);
   }
   return true;
 }
 
-/* A run without gaps goes into a block. */
-static uint8_t *take_block(cira_space_t *s, uint64_t first, uint32_t n,
-                           const page_set_t *set) {
-  if (n < POOL_RUN_MIN || n > BLOCK_PAGES || !is_dense(set, n)) {
-    return NULL;
-  }
-  uint8_t *block = cira__pool_take(s, true);
-  if (block == NULL) {
-    return NULL;
-  }
-  uint64_t moved = move_pages(s, block, page_addr(s, first), n);
-  if (moved == n) {
-    return block;
-  }
-  if (moved > 0) { /* take them back; the other ways can do it page by page */
-    cira__uffd_install(s, first, moved, block, false);
-    madvise(block, BLOCK_BYTES, MADV_DONTNEED);
-  }
-  cira__pool_put(s, block, true);
-  return NULL;
-}
-
-static void sigbus_take(cira_space_t *s, uint64_t first, uint32_t n,
-                        page_set_t *set, page_set_t *dirty,
-                        const uint8_t **content) {
+static void sigbus_take(cira_space_t *s, taken_t *t) {
   bool alone = single_threaded(s);
+  page_set_t rest = t->set;
   if (alone) {
-    scan(s, first, n, CIRA_PAGE_IS_WRITTEN, dirty->bits);
+    scan(s, t->first, t->n, CIRA_PAGE_IS_WRITTEN, t->dirty.bits);
   } else {
-    *dirty = *set;
+    t->dirty = t->set;
   }
-  *content = take_block(s, first, n, set);
-  if (*content != NULL) {
-    return;
+  for (uint32_t at = 0, n; (n = set_next_run(&t->set, NULL, t->n, &at)) > 0;
+       at += n) {
+    n = n < BLOCK_PAGES ? n : BLOCK_PAGES;
+    if (n >= BLOCK_PAGES / 2 && take_block(s, t, at, n)) {
+      for (uint32_t i = at; i < at + n; i++) {
+        set_remove(&rest, i);
+        set_add(&t->quiet, i);
+      }
+    }
   }
-  if (alone) {
-    *content = page_addr(s, first);
-    return;
+  for (uint32_t at = 0, n;
+       !alone && (n = set_next_run(&rest, &t->quiet, t->n, &at)) > 0; at += n) {
+    move_aside(s, t, at, n);
   }
-  move_run(s, first, n, set);
-  *content = s->side;
+  for (uint32_t i = 0; alone && i < t->n; i++) {
+    if (set_has(&rest, i)) {
+      t->content[i] = page_addr(s, t->first + i);
+      set_add(&t->in_place, i);
+    }
+  }
 }
 
-static void sigbus_drop(cira_space_t *s, uint64_t first, uint32_t n,
-                        const page_set_t *set, const uint8_t *content) {
-  (void)set;
-  if (content == s->side) {
-    madvise(s->side, (uint64_t)n << CIRA_PAGE_LOG2, MADV_DONTNEED);
-  } else if (content > s->side && content < s->side + s->side_bytes) {
-    cira__pool_put(s, (uint8_t *)(uintptr_t)content, false);
-  } else {
-    cira__uffd_forget(s, first, n);
+/* Many ranges in one call; the kernel then flushes the TLB once. */
+static void forget_ranges(cira_space_t *s, struct iovec *range, uint32_t count) {
+  if (s->pidfd >= 0 && count > 1) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      bytes += range[i].iov_len;
+    }
+    if (syscall(SYS_process_madvise, s->pidfd, range, count, MADV_DONTNEED,
+                0) == (long)bytes) {
+      return;
+    }
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    cira__uffd_forget(s, page_of(s, range[i].iov_base),
+                      range[i].iov_len >> CIRA_PAGE_LOG2);
+  }
+}
+
+static void sigbus_drop(cira_space_t *s, taken_t *t) {
+  struct iovec range[WINDOW_PAGES / 2];
+  uint32_t count = 0, last = 0, first = t->n;
+  for (uint32_t at = 0, n;
+       (n = set_next_run(&t->in_place, &t->quiet, t->n, &at)) > 0; at += n) {
+    range[count++] = (struct iovec){page_addr(s, t->first + at),
+                                    (size_t)n << CIRA_PAGE_LOG2};
+  }
+  forget_ranges(s, range, count);
+  for (uint32_t i = 0; i < t->n; i++) {
+    if (set_has(&t->aside, i)) {
+      first = i < first ? i : first;
+      last = i + 1;
+    }
+  }
+  if (first < last) {
+    madvise(s->side + ((uint64_t)first << CIRA_PAGE_LOG2),
+            (uint64_t)(last - first) << CIRA_PAGE_LOG2, MADV_DONTNEED);
+  }
+  for (uint32_t i = 0; i < t->block_count; i++) {
+    cira__pool_put(s, t->block[i], false);
   }
 }
 
 static cira_status_t sigbus_fork_child(cira_space_t *s) {
   close(s->pagemap_fd);
+  close(s->pidfd);
+  s->pidfd = pidfd_self();
   s->pagemap_fd = pagemap_open();
   if (s->pagemap_fd < 0) {
     return cira__fail_errno(CIRA_E_SYSTEM, errno, "/proc/self/pagemap");

@@ -106,7 +106,8 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
       down = page == t->next;
     }
     if (t->window != 0 && (up || down)) {
-      STAT_ADD(s, pages_ahead_hit, t->window - 1);
+      STAT_ADD(s, pages_ahead_hit, t->ahead);
+      t->ahead = 0;
       t->step = up ? 1 : -1;
       t->window = (uint32_t)cira__min_u64(t->window * 2, s->readahead_pages);
       t->age = now;
@@ -127,9 +128,9 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
 }
 
 /* Tells the stream how far it really came (a window can be cut short), beyond
- * pages that are here already. */
-static void stream_moved(cira_space_t *s, uint64_t expected, uint64_t next,
-                         int32_t step) {
+ * pages that are here already; returns the page that would continue it. */
+static uint64_t stream_moved(cira_space_t *s, uint64_t expected, uint64_t next,
+                         int32_t step, uint32_t ahead) {
   uint64_t top = atomic_load_explicit(&s->top_page, memory_order_relaxed);
   for (uint32_t i = 0; i < READAHEAD_MAX && next < top; i++) {
     uint32_t w = atomic_load_explicit(&s->words[next], memory_order_relaxed);
@@ -142,9 +143,11 @@ static void stream_moved(cira_space_t *s, uint64_t expected, uint64_t next,
   for (uint32_t i = 0; i < STREAMS; i++) {
     if (s->streams[i].window != 0 && s->streams[i].next == expected) {
       s->streams[i].next = next;
+      s->streams[i].ahead = ahead;
     }
   }
   cira__unlock(&s->stream_lock);
+  return next;
 }
 
 /* ---- claiming ----------------------------------------------------------- */
@@ -234,41 +237,136 @@ static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
   *out_n = n;
 }
 
-/* Home is memory of this machine: a run is copied into a block, a single page
- * by the kernel straight from home. */
-static void fetch_direct(cira_space_t *s, uint64_t first, uint32_t n,
-                         uint64_t wanted, uint32_t old) {
-  const uint8_t *home = home_direct(s, region_of(old), first);
-  uint8_t *block = cira__pool_take_filled(s, n);
-  if (block != NULL) {
-    memcpy(block, home, (uint64_t)n << CIRA_PAGE_LOG2);
-    install_block(s, first, n, block, true);
-  } else {
-    s->map->install(s, first, n, home, true);
+/* Claims what one fetch is to bring, beginning with a page that is claimed
+ * already. A stream steps over pages that are here. */
+static void span_claim(cira_space_t *s, span_t *span, uint64_t page,
+                       uint32_t old, uint32_t window, int32_t step,
+                       bool stream) {
+  uint64_t end = (page / CHUNK_PAGES + 1) * CHUNK_PAGES;
+  uint64_t top = atomic_load_explicit(&s->top_page, memory_order_relaxed);
+  end = cira__min_u64(end, top);
+  span->region = region_of(old);
+  span->count = 1;
+  span->run[0].first =
+      claim_run(s, page, old, window, step, &span->run[0].n);
+  span->total = span->run[0].n;
+  span->next = step > 0 ? page + span->total : page - span->total;
+  if (!stream || step < 0) {
+    return;
   }
-  for (uint32_t i = 0; i < n; i++) {
-    uint32_t w = atomic_load_explicit(&s->words[first + i],
-                                      memory_order_relaxed);
-    cira__word_publish(s, first + i, arrived(s, w, first + i == wanted), false);
+  uint64_t at = span->next;
+  while (at < end && span->total < window && span->count < RUNS_MAX) {
+    uint32_t w = atomic_load_explicit(&s->words[at], memory_order_relaxed);
+    if (state_of(w) == PAGE_MAPPED) {
+      at++;
+      continue;
+    }
+    if (state_of(w) != PAGE_HOME || region_of(w) != span->region ||
+        !atomic_compare_exchange_strong(&s->words[at], &w,
+                                        (w & ~W_STATE) | PAGE_BUSY)) {
+      break;
+    }
+    uint32_t n;
+    claim_run(s, at, w, window - span->total, 1, &n);
+    span->run[span->count].first = at;
+    span->run[span->count++].n = n;
+    span->total += n;
+    at += n;
+    span->next = at;
   }
 }
 
-/* Installs pages that have arrived in a block, or in a lane's buffer. */
-static void land(cira_space_t *s, uint64_t first, uint32_t n, uint64_t wanted,
-                 const uint8_t *buf, uint8_t *block) {
-  buf = block != NULL ? block : buf;
-  for (uint32_t i = 0; i < n; i++) {
-    cira__delta_remember(s, first + i, buf + (uint64_t)i * CIRA_PAGE_BYTES);
+/* Lets go of claimed pages without fetching them. */
+static void span_unclaim(cira_space_t *s, const span_t *span) {
+  for (uint32_t r = 0; r < span->count; r++) {
+    for (uint32_t i = 0; i < span->run[r].n; i++) {
+      uint64_t page = span->run[r].first + i;
+      uint32_t w = atomic_load(&s->words[page]);
+      cira__word_publish(s, page, (w & ~W_STATE) | PAGE_HOME, false);
+    }
   }
-  if (block != NULL) {
-    install_block(s, first, n, block, true);
-  } else {
-    s->map->install(s, first, n, buf, true);
+}
+
+static void span_count(cira_space_t *s, const span_t *span, uint32_t demanded) {
+  count_in(s, span->run[0].first, span->total);
+  STAT_ADD(s, pages_in, span->total);
+  STAT_ADD(s, pages_ahead, span->total - demanded);
+  STAT_ADD(s, bytes_in, (uint64_t)span->total * CIRA_PAGE_BYTES);
+}
+
+/* Puts the pages of a span, which lie one behind the other in `frames` (a block
+ * of the pool if `block`), into the page table. `wanted` was asked for. */
+static void span_install(cira_space_t *s, const span_t *span, uint64_t wanted,
+                         uint8_t *frames, bool block) {
+  bool moved = true;
+  for (uint32_t r = 0; r < span->count; r++) {
+    uint64_t first = span->run[r].first;
+    uint32_t n = span->run[r].n;
+    for (uint32_t i = 0; i < n; i++) {
+      cira__delta_remember(s, first + i,
+                           frames + (uint64_t)i * CIRA_PAGE_BYTES);
+    }
+    if (block) {
+      moved &= s->map->install_block(s, first, n, frames, true);
+    } else {
+      s->map->install(s, first, n, frames, true);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+      uint32_t w = atomic_load_explicit(&s->words[first + i],
+                                        memory_order_relaxed);
+      cira__word_publish(s, first + i, arrived(s, w, first + i == wanted),
+                         false);
+    }
+    frames += (uint64_t)n * CIRA_PAGE_BYTES;
   }
-  for (uint32_t i = 0; i < n; i++) {
-    uint32_t w = atomic_load_explicit(&s->words[first + i],
-                                      memory_order_relaxed);
-    cira__word_publish(s, first + i, arrived(s, w, first + i == wanted), false);
+  if (block) {
+    cira__pool_put(s, frames - (uint64_t)span->total * CIRA_PAGE_BYTES,
+                   moved && span->total == BLOCK_PAGES);
+  }
+}
+
+/* Home is memory of this machine: long runs are copied into a block, single
+ * pages by the kernel straight from home. */
+static void fetch_direct(cira_space_t *s, const span_t *span, uint64_t wanted) {
+  uint8_t *block = cira__pool_take_filled(s, span->total);
+  if (block == NULL) {
+    for (uint32_t r = 0; r < span->count; r++) {
+      span_t one = {.count = 1, .total = span->run[r].n};
+      one.run[0].first = span->run[r].first;
+      one.run[0].n = span->run[r].n;
+      span_install(s, &one, wanted,
+                   home_direct(s, span->region, span->run[r].first), false);
+    }
+    return;
+  }
+  uint8_t *to = block;
+  for (uint32_t r = 0; r < span->count; r++) {
+    uint64_t bytes = (uint64_t)span->run[r].n << CIRA_PAGE_LOG2;
+    memcpy(to, home_direct(s, span->region, span->run[r].first), bytes);
+    to += bytes;
+  }
+  span_install(s, span, wanted, block, true);
+}
+
+/* Posts the reads of a span, one behind the other into `dst`. */
+static void span_post(cira_space_t *s, lane_t *lane, const span_t *span,
+                      uint8_t *dst, cira_fabric_op_t *ops) {
+  for (uint32_t r = 0; r < span->count; r++) {
+    cira_status_t status =
+        cira__home_post_read(s, lane, span->region, span->run[r].first,
+                             span->run[r].n, dst, &ops[r]);
+    if (status != CIRA_OK) {
+      cira__home_lost(s, status);
+    }
+    dst += (uint64_t)span->run[r].n << CIRA_PAGE_LOG2;
+  }
+  cira__home_poke(s, lane); /* out they go */
+}
+
+static void span_wait(cira_space_t *s, lane_t *lane, const span_t *span,
+                      cira_fabric_op_t *ops) {
+  for (uint32_t r = 0; r < span->count; r++) {
+    cira__home_wait(s, lane, &ops[r]);
   }
 }
 
@@ -276,32 +374,28 @@ void cira__ahead_complete(cira_space_t *s, lane_t *lane) {
   if (!lane->ahead.active) {
     return;
   }
-  cira__home_wait(s, lane, &lane->ahead.op);
+  bool block = lane->ahead.block != NULL;
+  span_wait(s, lane, &lane->ahead.span, lane->ahead.op);
   lane->ahead.active = false;
-  land(s, lane->ahead.page, lane->ahead.n, UINT64_MAX, lane->ahead.buf,
-       lane->ahead.block);
+  span_install(s, &lane->ahead.span, UINT64_MAX,
+               block ? lane->ahead.block : lane->ahead.buf, block);
 }
 
-static void fetch_remote(cira_space_t *s, uint64_t first, uint32_t n,
-                         uint64_t wanted, uint32_t old) {
-  lane_t *lane = lane_of(s, first);
+static void fetch_remote(cira_space_t *s, const span_t *span, uint64_t wanted) {
+  lane_t *lane = lane_of(s, span->run[0].first);
+  cira_fabric_op_t ops[RUNS_MAX];
   uint64_t t0 = cira__now_ns();
-  cira_fabric_op_t op;
   cira__lock(&lane->lock);
-  uint8_t *block = cira__pool_take_filled(s, n);
-  cira_status_t status =
-      cira__home_post_read(s, lane, region_of(old), first, n,
-                           block != NULL ? block : lane->bounce, &op);
-  if (status != CIRA_OK) {
-    cira__home_lost(s, status);
-  }
+  uint8_t *block = cira__pool_take_filled(s, span->total);
+  uint8_t *frames = block != NULL ? block : lane->bounce;
+  span_post(s, lane, span, frames, ops);
   if (atomic_load_explicit(&s->free_pages, memory_order_relaxed) <
       s->low_pages) {
     cira__evict(s, s->batch_pages, false, lane); /* while the read travels */
   }
-  cira__home_wait(s, lane, &op);
+  span_wait(s, lane, span, ops);
   STAT_ADD(s, fabric_wait_ns, cira__now_ns() - t0);
-  land(s, first, n, wanted, lane->bounce, block);
+  span_install(s, span, wanted, frames, block != NULL);
   cira__unlock(&lane->lock);
 }
 
@@ -317,6 +411,7 @@ static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
   if (!cira__trylock(&lane->lock)) {
     return;
   }
+  span_t *span = &lane->ahead.span;
   uint32_t w = atomic_load_explicit(&s->words[page], memory_order_relaxed);
   if (lane->ahead.active || state_of(w) != PAGE_HOME ||
       !atomic_compare_exchange_strong(&s->words[page], &w,
@@ -324,58 +419,42 @@ static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
     cira__unlock(&lane->lock);
     return;
   }
-  uint32_t n;
-  claim_run(s, page, w, window, 1, &n);
-  if (!cira__try_reserve(s, n)) {
-    for (uint32_t i = 0; i < n; i++) {
-      uint32_t back = atomic_load(&s->words[page + i]);
-      cira__word_publish(s, page + i, (back & ~W_STATE) | PAGE_HOME, false);
-    }
+  span_claim(s, span, page, w, window, 1, true);
+  if (!cira__try_reserve(s, span->total)) {
+    span_unclaim(s, span);
     cira__unlock(&lane->lock);
     return;
   }
-  count_in(s, page, n);
-  lane->ahead.page = page;
-  lane->ahead.n = n;
-  lane->ahead.region = region_of(w);
-  lane->ahead.block = cira__pool_take_filled(s, n);
-  cira_status_t status = cira__home_post_read(
-      s, lane, region_of(w), page, n,
-      lane->ahead.block != NULL ? lane->ahead.block : lane->ahead.buf,
-      &lane->ahead.op);
-  if (status != CIRA_OK) {
-    cira__home_lost(s, status);
-  }
+  span_count(s, span, 0);
+  lane->ahead.block = cira__pool_take_filled(s, span->total);
+  span_post(s, lane, span,
+            lane->ahead.block != NULL ? lane->ahead.block : lane->ahead.buf,
+            lane->ahead.op);
   lane->ahead.active = true;
-  STAT_ADD(s, pages_in, n);
-  STAT_ADD(s, pages_ahead, n);
-  STAT_ADD(s, bytes_in, (uint64_t)n * CIRA_PAGE_BYTES);
-  for (uint32_t i = 0; i < n; i++) {
-    uint32_t busy = atomic_load(&s->words[page + i]);
-    cira__word_publish(s, page + i, (busy & ~W_STATE) | PAGE_LOADING, false);
+  for (uint32_t r = 0; r < span->count; r++) {
+    for (uint32_t i = 0; i < span->run[r].n; i++) {
+      uint64_t p = span->run[r].first + i;
+      uint32_t busy = atomic_load(&s->words[p]);
+      cira__word_publish(s, p, (busy & ~W_STATE) | PAGE_LOADING, false);
+    }
   }
-  cira__home_poke(s, lane);
   cira__unlock(&lane->lock);
 }
 
-/* The page is at home and claimed by us (its word before was `old`). */
+/* Fetches a page that is claimed by us (its word before was `old`), with what
+ * is to come along. */
 static void fill_home(cira_space_t *s, uint64_t page, uint32_t old,
                       uint32_t window, int32_t step, bool stream,
-                      uint32_t *out_n) {
+                      span_t *span) {
+  span_claim(s, span, page, old, window, step, stream);
+  cira__reserve(s, span->total);
+  span_count(s, span, 1);
   uint64_t wanted = stream ? UINT64_MAX : page;
-  uint32_t n = 1;
-  uint64_t first = claim_run(s, page, old, window, step, &n);
-  cira__reserve(s, n);
-  count_in(s, first, n);
-  STAT_ADD(s, pages_in, n);
-  STAT_ADD(s, pages_ahead, n - 1);
-  STAT_ADD(s, bytes_in, (uint64_t)n * CIRA_PAGE_BYTES);
   if (s->direct) {
-    fetch_direct(s, first, n, wanted, old);
+    fetch_direct(s, span, wanted);
   } else {
-    fetch_remote(s, first, n, wanted, old);
+    fetch_remote(s, span, wanted);
   }
-  *out_n = n;
 }
 
 /* ---- the fault ---------------------------------------------------------- */
@@ -383,18 +462,19 @@ static void fill_home(cira_space_t *s, uint64_t page, uint32_t old,
 static void fill(cira_space_t *s, uint64_t page, uint32_t old) {
   int32_t step;
   bool grown;
-  uint32_t window = stream_window(s, page, &step, &grown), n = 1;
+  uint32_t window = stream_window(s, page, &step, &grown);
   uint64_t expected = step > 0 ? page + window : page - window;
+  span_t span;
   if (state_of(old) == PAGE_EMPTY) {
-    fill_zero(s, page, old, window, step, &n);
-  } else {
-    fill_home(s, page, old, window, step, grown, &n);
+    fill_zero(s, page, old, window, step, &span.total);
+    span.next = step > 0 ? page + span.total : page - span.total;
+    stream_moved(s, expected, span.next, step, 0);
+    return;
   }
-  if (n != window) {
-    stream_moved(s, expected, step > 0 ? page + n : page - n, step);
-  }
-  if (!s->direct && grown && step > 0 && state_of(old) == PAGE_HOME) {
-    read_ahead(s, page + n, window);
+  fill_home(s, page, old, window, step, grown, &span);
+  uint64_t next = stream_moved(s, expected, span.next, step, span.total - 1);
+  if (!s->direct && grown && step > 0) {
+    read_ahead(s, next, window);
   }
 }
 
@@ -402,25 +482,23 @@ static void fill(cira_space_t *s, uint64_t page, uint32_t old) {
 static void deliver(cira_space_t *s, uint64_t page) {
   lane_t *lane = lane_of(s, page);
   uint64_t t0 = cira__now_ns();
-  cira__lock(&lane->lock);
-  uint64_t next = 0;
+  uint64_t next = UINT64_MAX;
   uint32_t n = 0;
-  if (lane->ahead.active && page >= lane->ahead.page &&
-      page < lane->ahead.page + lane->ahead.n) {
-    next = lane->ahead.page + lane->ahead.n;
-    n = lane->ahead.n;
-    bool first = page == lane->ahead.page;
-    cira__ahead_complete(s, lane);
-    if (!first) {
-      n = 0;
+  cira__lock(&lane->lock);
+  const span_t *span = &lane->ahead.span;
+  if (lane->ahead.active) {
+    if (page == span->run[0].first) {
+      next = span->next;
+      n = span->total;
     }
+    cira__ahead_complete(s, lane);
   }
   cira__unlock(&lane->lock);
   STAT_ADD(s, fabric_wait_ns, cira__now_ns() - t0);
   if (n > 0) {
     STAT_ADD(s, pages_ahead_hit, n);
     uint32_t window = (uint32_t)cira__min_u64(n * 2, s->readahead_pages);
-    stream_moved(s, page, next, 1);
+    next = stream_moved(s, page, next, 1, 0);
     if (atomic_load(&s->free_pages) < (int64_t)window) {
       cira__evict(s, window, false, NULL);
     }
@@ -653,12 +731,12 @@ void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes) {
                                         (w & ~W_STATE) | PAGE_BUSY)) {
       continue;
     }
-    uint32_t got;
+    span_t span;
     fill_home(s, page + i, w,
               (uint32_t)cira__min_u64(n - i, s->readahead_pages), 1, true,
-              &got);
+              &span);
     STAT_ADD(s, pages_ahead, 1);
-    i += got - 1;
+    i = span.next - 1 - page;
   }
   cira__pager_leave(s);
   cira__signals_restore(saved);

@@ -197,7 +197,7 @@ cira_status_t cira_space_create(const cira_space_options_t *opt,
     return cira__fail(CIRA_E_BUSY, "this process has a far space already");
   }
   memset(s, 0, sizeof *s);
-  s->uffd = s->pagemap_fd = s->view_fd = s->handler_stop_fd = -1;
+  s->uffd = s->pagemap_fd = s->pidfd = s->view_fd = s->handler_stop_fd = -1;
   s->fork_pipe[0] = s->fork_pipe[1] = -1;
   s->stats = &s->own_stats;
   atomic_store(&s->threads, 1);

@@ -91,6 +91,40 @@ static inline void set_remove(page_set_t *set, uint32_t i) {
   set->bits[i >> 6] &= ~(UINT64_C(1) << (i & 63));
 }
 
+/* Pages of one clock window on their way out. */
+typedef struct {
+  uint64_t first;
+  uint32_t n;
+  page_set_t set, quiet, dirty;
+  const uint8_t *content[WINDOW_PAGES];
+  /* how they were taken, for drop */
+  page_set_t in_place; /* still in the page table */
+  page_set_t aside;    /* in the side area */
+  uint8_t *block[WINDOW_PAGES / POOL_RUN_MIN];
+  uint32_t block_count;
+} taken_t;
+
+/* The next run of `set` at or after *at: begins and ends with pages of the set,
+ * and has only pages of `quiet` in between. Returns its length, 0 at the end. */
+static inline uint32_t set_next_run(const page_set_t *set,
+                                    const page_set_t *quiet, uint32_t n,
+                                    uint32_t *at) {
+  uint32_t i = *at;
+  while (i < n && !set_has(set, i)) {
+    i++;
+  }
+  *at = i;
+  uint32_t last = i;
+  for (uint32_t end = i; end < n; end++) {
+    if (set_has(set, end)) {
+      last = end + 1;
+    } else if (quiet == NULL || !set_has(quiet, end)) {
+      break;
+    }
+  }
+  return last - i;
+}
+
 /* Way to own the page table of the range. All calls may run in a signal
  * handler except init, fini, fork_*. Page numbers count from the base. */
 typedef struct {
@@ -116,27 +150,37 @@ typedef struct {
    * false when the frames stayed in the block (the pages are there all the
    * same). NULL: this mode has no pool. */
   bool (*install_block)(cira_space_t *s, uint64_t page, uint64_t n,
-                        uint8_t *block, bool clean);
+                        uint8_t *frames, bool clean);
   /* Makes a present page writable after a write fault (tracks_dirty only). */
   void (*make_writable)(cira_space_t *s, uint64_t page);
-  /* Takes the pages of `set` within [first, first+n) away from the program,
-   * so that their content is stable at *content + i * 4 KiB; fills `dirty`
-   * with the pages that may have been written since install. Pages that cannot
-   * be taken now are removed from `set`. All other pages of the range are
-   * absent. */
-  void (*take)(cira_space_t *s, uint64_t first, uint32_t n, page_set_t *set,
-               page_set_t *dirty, const uint8_t **content);
+  /* Takes the pages of t->set away from the program, so that the content of
+   * page i is stable at t->content[i]; fills t->dirty with the pages that may
+   * have been written since install. Pages that cannot be taken now are removed
+   * from t->set. Ranges may be handled at once only if all their pages are in
+   * t->set or t->quiet (absent, and cannot appear). */
+  void (*take)(cira_space_t *s, taken_t *t);
   /* Forgets what take took. */
-  void (*drop)(cira_space_t *s, uint64_t first, uint32_t n,
-               const page_set_t *set, const uint8_t *content);
+  void (*drop)(cira_space_t *s, taken_t *t);
   /* Removes whatever is present in [page, page+n). */
   void (*forget)(cira_space_t *s, uint64_t page, uint64_t n);
-  /* Wakes threads that the kernel holds back for this page. */
-  void (*wake)(cira_space_t *s, uint64_t page);
+  /* Wakes threads that the kernel holds back for these pages; may be NULL. */
+  void (*wake)(cira_space_t *s, uint64_t page, uint64_t n);
   cira_status_t (*fork_child)(cira_space_t *s);
 } map_ops_t;
 
 extern const map_ops_t cira__map_sigbus, cira__map_thread, cira__map_sigsegv;
+
+/* What one fetch brings: runs of neighbouring pages, with pages that are here
+ * already in between. */
+#define RUNS_MAX 16u
+typedef struct {
+  uint32_t region, count, total;
+  uint64_t next; /* the page behind the last run */
+  struct {
+    uint64_t first;
+    uint32_t n;
+  } run[RUNS_MAX];
+} span_t;
 
 /* A connection to the home, with what is under way on it. */
 typedef struct {
@@ -150,10 +194,8 @@ typedef struct {
   /* one read ahead */
   struct {
     bool active;
-    uint64_t page;
-    uint32_t n;
-    uint32_t region;
-    cira_fabric_op_t op;
+    span_t span;
+    cira_fabric_op_t op[RUNS_MAX];
     uint8_t *buf;   /* where reads go when the pool has no block */
     uint8_t *block; /* a block of the pool, or NULL */
   } ahead;
@@ -172,7 +214,8 @@ typedef struct {
 typedef struct {
   uint64_t next; /* page whose fault would continue the stream */
   uint32_t window;
-  int32_t step; /* +1 or -1 */
+  uint32_t ahead; /* pages of the last fetch beyond the one asked for */
+  int32_t step;   /* +1 or -1 */
   uint32_t age;
 } stream_t;
 
@@ -206,6 +249,7 @@ struct cira_space {
   /* clock; guarded by evict_lock */
   cira_lock_t evict_lock;
   uint64_t hand_page;
+  taken_t taken;
   _Atomic uint32_t epoch;
 
   /* fork gate: faults are readers, fork is the writer */
@@ -231,6 +275,7 @@ struct cira_space {
 
   /* page tables */
   int uffd, pagemap_fd;
+  int pidfd; /* of this process, for process_madvise; -1: one by one */
   uint8_t *zeros; /* READAHEAD_MAX pages that read as zero */
   uint8_t *side;  /* where scattered pages are moved; guarded by evict_lock */
   uint64_t side_bytes;
