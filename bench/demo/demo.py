@@ -7,9 +7,9 @@ Runs MCF (train) and Debian's sqlite3 plain, with a local cache of 100, 50 and
 kernel swap on zram with the same limit. Prints one table of times and ratios
 and whether the outputs agree; writes demo.json, demo.png and demo.svg.
 
-Heap is what the program's pages in the far range come to at their peak, as a
-run with everything local counts them. The limit of the swap runs is the same
-share of the heap plus what the program needs besides its heap.
+Heap is what the program has committed in the far range at its peak, as a run
+with everything local counts it. The limit of the swap runs is the same share of
+the heap plus what the program needs besides its heap.
 """
 import argparse
 import os
@@ -119,8 +119,7 @@ class Demo:
         if not result.ok:
             raise SystemExit(f"demo: {program.title} fails under cira-run: {result.verdict()}")
         total = cb.far_stats(stats)
-        heap = total["resident_pages_peak"] * 4096 + total["near_bytes_peak"]
-        heap = max(heap, 4 << 20)
+        heap = max(total["far_bytes_peak"], 4 << 20)
         beside = max(plain["rss_kib"] * 1024 - heap, 2 << 20)
         cb.say(f"{program.title}: heap {heap / cb.MIB:.1f} MiB, {beside / cb.MIB:.1f} MiB besides")
         return heap, beside

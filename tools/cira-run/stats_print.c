@@ -85,6 +85,13 @@ static double ratio(uint64_t a, uint64_t b) {
   return b == 0 ? 0.0 : (double)a / (double)b;
 }
 
+/* Most memory the heap took here: managed pages, and chunks that the kernel
+ * fills itself. */
+static uint64_t here_bytes_peak(const cira_space_stats_t *s) {
+  uint64_t bytes = (s->resident_pages_peak + s->native_pages) * CIRA_PAGE_BYTES;
+  return s->local_bytes != 0 ? cira__min_u64(bytes, s->local_bytes) : bytes;
+}
+
 /* ---- reading ------------------------------------------------------------ */
 
 static const cira_stats_file_t *map_file(const char *path, size_t *bytes) {
@@ -144,6 +151,8 @@ static json_t *json_counters(cira_space_stats_t s) {
     json_object_set_new(o, COUNTERS[i].name,
                         json_integer((json_int_t)*counter(&s, i)));
   }
+  json_object_set_new(o, "here_bytes_peak",
+                      json_integer((json_int_t)here_bytes_peak(&s)));
   json_object_set_new(o, "hit_estimate", json_real(hit_estimate(&s)));
   json_object_set_new(o, "written_to_dirty",
                       json_real(ratio(s.bytes_out, s.bytes_dirty)));
@@ -184,14 +193,12 @@ static void table_row(FILE *out, const char *name, const char *pid,
           name, pid, (unsigned long long)s->faults,
           (unsigned long long)s->pages_in, (unsigned long long)s->pages_out,
           (double)s->wait_ns / 1e9, 100.0 * hit_estimate(s),
-          size_text(s->resident_pages_peak * CIRA_PAGE_BYTES),
-          size_text(s->far_bytes_peak));
+          size_text(here_bytes_peak(s)), size_text(s->far_bytes_peak));
 }
 
 static void table_total(FILE *out, const cira_space_stats_t *t) {
   fprintf(out, "local cache %s, peak %s here, %s far, %s near by choice\n",
-          size_text(t->local_bytes),
-          size_text(t->resident_pages_peak * CIRA_PAGE_BYTES),
+          size_text(t->local_bytes), size_text(here_bytes_peak(t)),
           size_text(t->far_bytes_peak), size_text(t->near_bytes_peak));
   fprintf(out,
           "fetched %s (%llu pages ahead of need, %.0f%% of them used), sent "
