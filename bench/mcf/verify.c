@@ -14,14 +14,20 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* Room for listed arcs; those that find none are met in the next round. */
+#define LIST_PER_NODE 4
+
 struct verifier {
   const struct mcf_network *net;
   struct mcf_error *error;
   int64_t *value; /* by node: first its balance, then its distance */
   int64_t *from;  /* by node: where its shortest path comes from, 0: start */
   int64_t *mark;  /* by node: walk that met it last */
-  int64_t floor;  /* no path without a cycle is shorter */
-  int64_t below;  /* node with a path that is, 0: none */
+  const struct mcf_arc **list; /* arcs that shortened paths */
+  int64_t list_count;
+  int64_t list_room;
+  int64_t floor; /* no path without a cycle is shorter */
+  int64_t below; /* node with a path that is, 0: none */
 };
 
 static int64_t tail_of(const struct verifier *v, const struct mcf_arc *arc) {
@@ -110,20 +116,40 @@ static inline bool relax(struct verifier *v, int64_t tail, int64_t head,
   return true;
 }
 
-/* Looks at every arc once; from the last to the first in every other round,
- * which shortens paths against the order of the arcs sooner (Yen 1970). */
-static bool relax_all(struct verifier *v, bool backwards) {
-  int64_t count = v->net->arc_count;
+static bool relax_arc(struct verifier *v, const struct mcf_arc *arc) {
+  int64_t tail = tail_of(v, arc), head = head_of(v, arc);
+  bool changed = false;
+  if (arc->flow < arc->upper) {
+    changed |= relax(v, tail, head, arc->cost);
+  }
+  if (arc->flow > arc->lower) {
+    changed |= relax(v, head, tail, -arc->cost);
+  }
+  return changed;
+}
+
+/* Looks at every arc once, and lists those that shorten a path. */
+static bool relax_all(struct verifier *v) {
+  bool changed = false;
+  for (int64_t i = 0; i < v->net->arc_count; i++) {
+    const struct mcf_arc *arc = &v->net->arcs[i];
+    if (relax_arc(v, arc)) {
+      changed = true;
+      if (v->list_count < v->list_room) {
+        v->list[v->list_count++] = arc;
+      }
+    }
+  }
+  return changed;
+}
+
+/* Looks at the listed arcs; from the last to the first in every other round,
+ * which shortens paths against their order sooner (Yen 1970). */
+static bool relax_listed(struct verifier *v, bool backwards) {
+  int64_t count = v->list_count;
   bool changed = false;
   for (int64_t i = 0; i < count; i++) {
-    const struct mcf_arc *arc = &v->net->arcs[backwards ? count - 1 - i : i];
-    int64_t tail = tail_of(v, arc), head = head_of(v, arc);
-    if (arc->flow < arc->upper) {
-      changed |= relax(v, tail, head, arc->cost);
-    }
-    if (arc->flow > arc->lower) {
-      changed |= relax(v, head, tail, -arc->cost);
-    }
+    changed |= relax_arc(v, v->list[backwards ? count - 1 - i : i]);
   }
   return changed;
 }
@@ -152,22 +178,25 @@ static int distances_find(struct verifier *v) {
     v->value[i] = 0;
     v->from[i] = 0;
   }
-  /* Without a negative cycle no shortest path has more arcs than nodes. */
   v->floor = -v->net->node_count * v->net->cost_max;
-  for (int64_t round = 0; round <= v->net->node_count; round++) {
-    if (!relax_all(v, round % 2)) {
-      return MCF_OK;
-    }
-    int64_t node = v->below ? v->below : cycle_find(v);
-    if (node != 0) {
-      return mcf_fail(v->error, MCF_E_FAILED,
-                      "not optimal: flow along a cycle with a path to node "
-                      "%" PRId64 " would lower the cost",
-                      node);
-    }
+
+  /* Few arcs of a large network are on shortest paths: between two looks at
+   * all arcs, look at those that were until they change nothing more. With a
+   * negative cycle values fall until paths close or pass the floor. */
+  while (relax_all(v)) {
+    bool backwards = false;
+    do {
+      int64_t node = v->below ? v->below : cycle_find(v);
+      if (node != 0) {
+        return mcf_fail(v->error, MCF_E_FAILED,
+                        "not optimal: flow along a cycle with a path to node "
+                        "%" PRId64 " would lower the cost",
+                        node);
+      }
+      backwards = !backwards;
+    } while (relax_listed(v, backwards));
   }
-  return mcf_fail(v->error, MCF_E_FAILED,
-                  "not optimal: the residual network has a negative cycle");
+  return MCF_OK;
 }
 
 static int slackness_verify(const struct verifier *v) {
@@ -195,9 +224,11 @@ int mcf_verify(const struct mcf_network *net, int64_t objective,
       .value = calloc(room, sizeof(int64_t)),
       .from = calloc(room, sizeof(int64_t)),
       .mark = calloc(room, sizeof(int64_t)),
+      .list = calloc(LIST_PER_NODE * room, sizeof(struct mcf_arc *)),
+      .list_room = LIST_PER_NODE * (int64_t)room,
   };
   int result = MCF_E_FAILED;
-  if (!v.value || !v.from || !v.mark) {
+  if (!v.value || !v.from || !v.mark || !v.list) {
     mcf_fail(error, MCF_E_FAILED, "out of memory");
   } else if (!bounds_verify(&v) && !balance_verify(&v) &&
              !cost_verify(&v, objective) && !distances_find(&v) &&
@@ -207,5 +238,6 @@ int mcf_verify(const struct mcf_network *net, int64_t objective,
   free(v.value);
   free(v.from);
   free(v.mark);
+  free(v.list);
   return result;
 }
