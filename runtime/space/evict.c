@@ -6,8 +6,8 @@
  * written, unmapping) is a few calls for the whole window.
  *
  * The hardware's accessed bits are out of reach of a user-space pager. Second
- * chances go to what the pager can see: a page that came back within a round
- * of the clock is spared twice.
+ * chances go to what the pager can see: pages that come back within a round of
+ * the clock, the more the oftener they do.
  *
  * One thread evicts at a time (evict_lock).
  */
@@ -112,7 +112,8 @@ static void write_back(cira_space_t *s, const taken_t *t, uint32_t *word,
     }
     cira__delta_forget(s, page);
     word[i] = (keep & W_BACKED) != 0
-                  ? PAGE_HOME | keep | (epoch << W_PIN_SHIFT)
+                  ? PAGE_HOME | keep | (word[i] & W_HEAT) |
+                        (epoch << W_PIN_SHIFT)
                   : PAGE_EMPTY;
   }
 }
@@ -198,7 +199,7 @@ static void sweep(cira_space_t *s, int64_t target, lane_t *held) {
   while (atomic_load(&s->free_pages) < target) {
     if (s->hand_page >= top) {
       hand_wrap(s);
-      if (++wraps > 4) { /* each credit has been used up: all is pinned */
+      if (++wraps > 17) { /* each credit has been used up: all is pinned */
         return;
       }
     }

@@ -85,6 +85,11 @@ void cira__pager_leave(cira_space_t *s) {
 
 /* ---- sequential detector ------------------------------------------------ */
 
+/* Streams that have proved themselves outlive random faults in between. */
+static uint32_t stream_worth(const stream_t *t) {
+  return t->age + (t->window > 1 ? t->window * 32 : 0);
+}
+
 /* How many pages to fetch at `page`, and in which direction (*step). Pages that
  * continue a stream double its window. */
 static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
@@ -118,7 +123,7 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
       cira__unlock(&s->stream_lock);
       return window;
     }
-    if (t->age < oldest->age) {
+    if (stream_worth(t) < stream_worth(oldest)) {
       oldest = t;
     }
   }
@@ -189,18 +194,23 @@ static void count_in(cira_space_t *s, uint64_t page, uint32_t n) {
 }
 
 /* Word of a page that has just arrived. A page that was gone for less than a
- * round of the clock, and is not merely the next of a stream, is wanted: it
- * gets second chances. */
+ * round of the clock, and is not merely the next of a stream, is hot: the more
+ * often that happens, the more rounds it is spared. */
 static uint32_t arrived(cira_space_t *s, uint32_t old, bool demanded) {
+  static const uint8_t credit[8] = {0, 1, 2, 4, 8, 12, 15, 15};
   uint32_t w = PAGE_MAPPED | (old & (W_BACKED | W_REGION));
   if (demanded) {
     uint32_t gone = (atomic_load_explicit(&s->epoch, memory_order_relaxed) -
                      (old >> W_PIN_SHIFT)) &
-                    0xffff;
+                    EPOCH_MASK;
     if (gone <= 1) {
+      uint32_t heat = (old & W_HEAT) >> W_HEAT_SHIFT;
+      heat += heat < 7;
       STAT_ADD(s, refaults, 1);
-      w |= 2 * W_CREDIT_ONE;
+      w |= heat << W_HEAT_SHIFT | (uint32_t)credit[heat] << W_CREDIT_SHIFT;
     }
+  } else {
+    w |= old & W_HEAT; /* fetched along with others: says nothing new */
   }
   return w;
 }
@@ -633,7 +643,7 @@ static bool pin_page(cira_space_t *s, uint64_t page, bool write) {
     uint8_t kind = atomic_load(&s->chunk_state[page / CHUNK_PAGES]);
     uint32_t w = atomic_load(&s->words[page]);
     if ((w & W_PINS) == W_PINS) {
-      sched_yield(); /* 65,535 pins on one page: wait for one to go */
+      sched_yield(); /* 4,095 pins on one page: wait for one to go */
       continue;
     }
     if (kind == CHUNK_NATIVE) {

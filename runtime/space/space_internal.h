@@ -5,14 +5,16 @@
  *
  * Page word (32 bits, one per page of the range):
  *
- *    31          16 15       9 8       7   6   5 4       3        2    0
- *   +--------------+----------+-------+---+-----+-------+--------+-------+
- *   | pins / epoch |  region  | wait  | - |cred.| dirty | backed | state |
- *   +--------------+----------+-------+---+-----+-------+--------+-------+
+ *    31          20 19    16 15       9 8      7    5 4       3        2    0
+ *   +--------------+--------+----------+------+------+-------+--------+-------+
+ *   | pins / epoch | credit |  region  | wait | heat | dirty | backed | state |
+ *   +--------------+--------+----------+------+------+-------+--------+-------+
  *
  *   EMPTY    reads as zero; nothing at home.
- *   HOME     content is at home in `region`; the upper half is the clock's
+ *   HOME     content is at home in `region`; the upper bits are the clock's
  *            epoch of the eviction, by which a quick return is recognised.
+ *            Each quick return adds heat, and heat buys credit: rounds of the
+ *            clock that the page is spared.
  *   BUSY     owned by one thread that installs, takes or discards it.
  *   LOADING  a read ahead is under way on the page's lane; whoever needs the
  *            page locks that lane and completes it.
@@ -63,15 +65,18 @@ enum {
 #define W_STATE 0x7u
 #define W_BACKED (1u << 3)
 #define W_DIRTY (1u << 4)
-#define W_CREDIT_SHIFT 5
-#define W_CREDIT (3u << W_CREDIT_SHIFT)
-#define W_CREDIT_ONE (1u << W_CREDIT_SHIFT)
+#define W_HEAT_SHIFT 5
+#define W_HEAT (7u << W_HEAT_SHIFT)
 #define W_WAITERS (1u << 8)
 #define W_REGION_SHIFT 9
 #define W_REGION (0x7fu << W_REGION_SHIFT)
-#define W_PIN_SHIFT 16
+#define W_CREDIT_SHIFT 16
+#define W_CREDIT (15u << W_CREDIT_SHIFT)
+#define W_CREDIT_ONE (1u << W_CREDIT_SHIFT)
+#define W_PIN_SHIFT 20
 #define W_PIN_ONE (1u << W_PIN_SHIFT)
-#define W_PINS (0xffffu << W_PIN_SHIFT)
+#define W_PINS (0xfffu << W_PIN_SHIFT)
+#define EPOCH_MASK 0xfffu
 
 enum { CHUNK_UNUSED = 0, CHUNK_NATIVE = 1, CHUNK_TURNING = 2, CHUNK_MANAGED = 3 };
 
@@ -210,7 +215,7 @@ typedef struct {
   cira_ticket_t ticket; /* of the last fork_prepare */
 } region_t;
 
-#define STREAMS 8u
+#define STREAMS 16u
 typedef struct {
   uint64_t next; /* page whose fault would continue the stream */
   uint32_t window;
