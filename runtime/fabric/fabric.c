@@ -56,8 +56,12 @@ static const cira_fabric_ops_t *ops_of(cira__url_kind_t kind) {
     return &cira__unix_ops;
   case CIRA__URL_TCP:
     return &cira__tcp_ops;
-  default:
-    break;
+  case CIRA__URL_STRIPE:
+    return &cira__stripe_ops;
+  case CIRA__URL_TRACE:
+    return &cira__trace_ops;
+  case CIRA__URL_FAULT:
+    return &cira__fault_ops;
   }
   return NULL;
 }

@@ -54,10 +54,11 @@ enum {
 };
 
 /* flags */
-#define CIRA__HELLO_F_DESCRIPTORS 1u /* request: pass regions as descriptors   \
-                                      */
-#define CIRA__HELLO_F_TOKEN 1u       /* reply: prove that you know the token */
-#define CIRA__COMMIT_F_CLIENT 1u     /* reply: the client's quota is full */
+#define CIRA__HELLO_F_DESCRIPTORS                                              \
+  1u                             /* request: pass regions as descriptors       \
+                                  */
+#define CIRA__HELLO_F_TOKEN 1u   /* reply: prove that you know the token */
+#define CIRA__COMMIT_F_CLIENT 1u /* reply: the client's quota is full */
 
 typedef struct {
   uint8_t version;
