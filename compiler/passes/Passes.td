@@ -44,3 +44,52 @@ def CiraRecognize : Pass<"cira-recognize"> {
     ```
   }];
 }
+
+def CiraPrefetchDistance : Pass<"cira-prefetch-distance"> {
+  let summary = "how far ahead a loop's data must be asked for";
+  let description = [{
+    For each loop with a pattern: distance = latency / time of one iteration,
+    rounded up, bounded by what may be in flight. There are two of them: lines
+    into the cache from the nearest tier, pages over the fabric. The time of an
+    iteration is its number of operations times `op_ns`, and not less than the
+    tier's bandwidth allows, where that is measured. Where the code does not say
+    in which tier the data lies (no `cira.alloc` with a tier, no remote_memref),
+    it is taken to be far.
+
+    Input: the annotations of `cira-recognize`. Output: the same ops; loops with
+    a pattern carry `cira.distance`; a remark shows the figures.
+
+    ```mlir
+    // after cira-recognize: a loop of 3 ops, strided by 4 bytes, in tier far
+    // after this pass:
+    // {cira.distance = #cira.distance<lines = 27, pages = 1667,
+    //                                 iteration_ns = 3, latency_ns = 5000>}
+    ```
+  }];
+}
+
+def CiraCoalesce : Pass<"cira-coalesce"> {
+  let summary = "neighbouring asynchronous loads become one request";
+  let description = [{
+    A run of `cira.load_async` in one block, with only ops in between that touch
+    no memory and use none of the run's futures, becomes one
+    `cira.load_async_batch` at the place of the last; at most 64 at a time. It
+    saves the hand-over (`sync_ns`) of all but one.
+
+    Input: any module. Output: runs of two and more are replaced; a load that
+    stays alone has a remark with the reason.
+
+    ```mlir
+    func.func @two(%a: !cira.handle<f32>, %b: !cira.handle<f32>) -> (f32, f32) {
+      %f = cira.load_async %a : !cira.handle<f32> -> !cira.future<f32>
+      %g = cira.load_async %b[4] : !cira.handle<f32> -> !cira.future<f32>
+      %x = cira.await %f : !cira.future<f32> -> f32
+      %y = cira.await %g : !cira.future<f32> -> f32
+      return %x, %y : f32, f32
+    }
+    // the loads become
+    //   %p = cira.handle_offset %b[4] : !cira.handle<f32>
+    //   %f:2 = cira.load_async_batch %a, %p : ...
+    ```
+  }];
+}
