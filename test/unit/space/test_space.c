@@ -453,6 +453,76 @@ static void test_wild_pointer(void **state) {
   close_space();
 }
 
+/* ---- every message may be the one that fails ----------------------------- */
+
+/* Exit status of a run whose N-th message fails. */
+static int run_with_failure(const char *kind, int n) {
+  char far_url[64];
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid != 0) {
+    return wait_for(pid);
+  }
+  snprintf(far_url, sizeof far_url, "fault(host:;%s=%d)", kind, n);
+  url = far_url;
+  if (freopen("/dev/null", "w", stderr) == NULL) {
+    _exit(8);
+  }
+  cira_space_options_t opt;
+  cira_space_options_default(&opt);
+  opt.mode = mode;
+  opt.url = url;
+  opt.lanes = 2;
+  opt.local_bytes = 64 * 5000u;
+  opt.range_bytes = UINT64_C(1) << 30;
+  if (cira_space_create(&opt, &space) != CIRA_OK) {
+    _exit(cira_status_detail()[0] != 0 ? 3 : 4);
+  }
+  struct sigaction sa = {.sa_sigaction = on_fault,
+                         .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigaction(cira_space_signal(space), &sa, NULL);
+  stack_t ss = {.ss_size = 128u << 10, .ss_sp = malloc(128u << 10)};
+  sigaltstack(&ss, NULL);
+  void *p;
+  if (cira_space_alloc(space, 300u * PAGE, PAGE, &p) != CIRA_OK) {
+    _exit(3);
+  }
+  uint64_t *a = p;
+  for (int round = 1; round <= 3; round++) {
+    for (uint64_t i = 0; i < 300u * 512; i += 8) {
+      if (a[i] != (round == 1 ? 0 : i + (uint64_t)round - 1)) {
+        _exit(1); /* a wrong byte */
+      }
+      a[i] = i + (uint64_t)round;
+    }
+  }
+  cira_space_discard(space, a, 100u * PAGE);
+  _exit(a[0] == 0 && a[200 * 512] == 200 * 512 + 3 ? 0 : 1);
+}
+
+static void nth_failure(const char *kind) {
+  int n = 1, quiet = 0;
+  for (; n < 3000 && quiet < 20; n += n < 40 ? 1 : 7) {
+    int status = run_with_failure(kind, n);
+    quiet = status == 0 ? quiet + 1 : 0;
+    if (status != 0 && status != 3 && status != CIRA_EXIT_FAR) {
+      print_error("%s=%d: exit %d\n", kind, n, status);
+    }
+    assert_true(status == 0 || status == 3 || status == CIRA_EXIT_FAR);
+  }
+  assert_true(quiet >= 20 && n > 60); /* the run was survived at last */
+}
+
+static void test_nth_message_fails(void **state) {
+  (void)state;
+  nth_failure("fail");
+}
+
+static void test_nth_message_disconnects(void **state) {
+  (void)state;
+  nth_failure("disconnect");
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) {
     fprintf(stderr, "usage: test-space sigbus|thread|sigsegv URL\n");
@@ -466,6 +536,13 @@ int main(int argc, char **argv) {
   if (cira_space_probe(mode, why, sizeof why) != CIRA_OK) {
     printf("skip: mode %s is not possible here: %s\n", argv[1], why);
     return 77;
+  }
+  if (strcmp(url, "nth") == 0) {
+    const struct CMUnitTest nth[] = {
+        cmocka_unit_test(test_nth_message_fails),
+        cmocka_unit_test(test_nth_message_disconnects),
+    };
+    return cmocka_run_group_tests(nth, NULL, NULL);
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),
