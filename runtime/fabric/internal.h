@@ -21,6 +21,12 @@ extern const cira_fabric_ops_t cira__stripe_ops;
 extern const cira_fabric_ops_t cira__trace_ops;
 extern const cira_fabric_ops_t cira__fault_ops;
 
+/* A tcp connection over a socket that is already past the handshake; takes the
+ * socket over on success. For tests and fuzzers that play the server. */
+cira_status_t cira__tcp_adopt(int fd, const char *url,
+                              const cira_fabric_options_t *opt,
+                              cira_fabric_t **out);
+
 /* Zeroed pages straight from the kernel; NULL with a detail when there are
  * none. Freed with the same size. */
 void *cira__pages_alloc(size_t bytes);

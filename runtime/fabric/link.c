@@ -344,8 +344,47 @@ static cira_status_t dial_one(const char *url, const address_t *to,
   return CIRA_OK;
 }
 
+/* Addresses that names led to. A forked child connects again while the
+ * allocator is locked for the fork, and a name lookup allocates. Written before
+ * there are threads, by the first connection; a full table only costs lookups.
+ */
+#define KNOWN_MAX 8
+static struct {
+  char host[sizeof(((cira__url_t *)0)->host)];
+  address_t to;
+  socklen_t bytes;
+} known[KNOWN_MAX];
+
+static void remember(const char *host, const address_t *to, socklen_t bytes) {
+  for (int i = 0; i < KNOWN_MAX; i++) {
+    if (known[i].bytes == 0) {
+      memcpy(known[i].host, host, strlen(host) + 1);
+      known[i].to = *to;
+      known[i].bytes = bytes;
+      return;
+    }
+  }
+}
+
+static cira_status_t dial_known(const cira__url_t *url, const char *text,
+                                uint64_t deadline_ns, int *out_fd) {
+  for (int i = 0; i < KNOWN_MAX && known[i].bytes != 0; i++) {
+    if (strcmp(known[i].host, url->host) == 0) {
+      address_t to = known[i].to;
+      to.in4.sin_port = htons(url->port); /* at the same place in both */
+      if (dial_one(text, &to, known[i].bytes, deadline_ns, out_fd) == CIRA_OK) {
+        return CIRA_OK;
+      }
+    }
+  }
+  return CIRA_E_UNREACHABLE;
+}
+
 static cira_status_t dial_name(const cira__url_t *url, const char *text,
                                uint64_t deadline_ns, int *out_fd) {
+  if (dial_known(url, text, deadline_ns, out_fd) == CIRA_OK) {
+    return CIRA_OK;
+  }
   char port[8];
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
   struct addrinfo *list = NULL;
@@ -360,6 +399,9 @@ static cira_status_t dial_name(const cira__url_t *url, const char *text,
     address_t to = {0};
     memcpy(&to, a->ai_addr, cira__min_u64(a->ai_addrlen, sizeof(to.storage)));
     s = dial_one(text, &to, a->ai_addrlen, deadline_ns, out_fd);
+    if (s == CIRA_OK) {
+      remember(url->host, &to, a->ai_addrlen);
+    }
   }
   freeaddrinfo(list);
   return s;

@@ -619,6 +619,12 @@ static cira_status_t tcp_create(int fd, const char *url,
   return CIRA_OK;
 }
 
+cira_status_t cira__tcp_adopt(int fd, const char *url,
+                              const cira_fabric_options_t *opt,
+                              cira_fabric_t **out) {
+  return tcp_create(fd, url, &cira__tcp_ops, opt, out);
+}
+
 static cira_status_t connect_as(const cira_fabric_ops_t *ops, const char *url,
                                 const cira_fabric_options_t *opt,
                                 cira_fabric_t **out) {
