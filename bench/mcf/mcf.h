@@ -60,15 +60,16 @@ struct mcf_arc {
 
 struct mcf_node {
   int64_t potential;
-  struct mcf_node *pred;  /* parent in the tree; NULL for the root */
-  struct mcf_node *child; /* first child */
-  struct mcf_node *right; /* next sibling */
-  struct mcf_node *left;  /* previous sibling */
-  struct mcf_arc *basic;  /* tree arc between this node and pred */
-  int64_t flow;           /* on that arc */
-  int64_t supply;         /* > 0 source, < 0 sink */
-  int32_t size;           /* nodes in the subtree, with this one */
-  int32_t up;             /* 1: basic leads to pred, 0: it comes from there */
+  struct mcf_node *thread; /* next in pre-order; behind the last the root */
+  struct mcf_node *pred;   /* parent in the tree; NULL for the root */
+  struct mcf_node *child;  /* first child */
+  struct mcf_node *right;  /* next sibling; NULL for the last */
+  struct mcf_node *left;   /* previous sibling; of the first, the last */
+  struct mcf_arc *basic;   /* tree arc between this node and pred */
+  int64_t flow;            /* on that arc */
+  int64_t supply;          /* > 0 source, < 0 sink */
+  int32_t size;            /* nodes in the subtree, with this one */
+  int32_t up;              /* 1: basic leads to pred, 0: it comes from there */
 };
 
 struct mcf_network {
@@ -172,6 +173,9 @@ struct mcf_options {
   int64_t group_size; /* arcs per group; default 2 * sqrt(arcs) */
   int64_t candidates; /* arcs kept from one pivot to the next; default 50 */
   enum mcf_grouping grouping;
+  /* Called after each pivot, for tests; must not change the network. */
+  void (*observe)(const struct mcf_network *net, void *data);
+  void *observe_data;
 };
 
 struct mcf_candidate {
@@ -223,8 +227,9 @@ struct mcf_stats {
 int mcf_solve(struct mcf_network *net, const struct mcf_options *options,
               struct mcf_stats *out_stats, struct mcf_error *error);
 
-/* Checks the tree of a network that was given to mcf_solve(): links, sizes,
- * potentials, bounds, and that it is strongly feasible.
+/* Checks the tree of a network that was given to mcf_solve(): links, thread,
+ * sizes, potentials, bounds, and that it is strongly feasible. May be called
+ * between pivots too, see mcf_options.
  * Returns NULL or what is wrong. Cost: linear. */
 const char *mcf_tree_check(const struct mcf_network *net);
 

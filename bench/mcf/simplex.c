@@ -2,13 +2,16 @@
  *
  * The primal network simplex method (Ahuja, Magnanti, Orlin, "Network Flows",
  * chapter 11). The basis is a spanning tree of all nodes and an artificial
- * root, linked by pred, child and sibling pointers. Each node holds the tree
- * arc to its parent, the flow on it, and the size of its subtree, by which the
- * apex of a cycle is found without walking to the root.
+ * root, linked by pred, child and sibling pointers, and by a thread through all
+ * nodes (Bradley, Brown, Graves 1977): a subtree is its top and the next size-1
+ * nodes of the thread. Each node holds the tree arc to its parent, the flow on
+ * it, and the size of its subtree, by which the apex of a cycle is found
+ * without walking to the root.
  * Invariant between pivots: for a tree arc, cost - potential(tail) +
- * potential(head) is 0; other arcs are at a bound; and the tree is strongly
- * feasible: every tree arc has room for more flow towards the root, which rules
- * out cycling (Cunningham 1976). mcf_tree_check() checks all of it.
+ * potential(head) is 0; other arcs are at a bound; the thread is the pre-order
+ * of the child and sibling pointers; and the tree is strongly feasible: every
+ * tree arc has room for more flow towards the root, which rules out cycling
+ * (Cunningham 1976). mcf_tree_check() checks all of it.
  * Threads: the network belongs to the caller.
  */
 #include "mcf.h"
@@ -27,25 +30,39 @@ struct pivot {
 
 /* ---- the tree ---- */
 
+/* Makes `node` the first child of `pred`. */
 static void tree_attach(struct mcf_node *node, struct mcf_node *pred) {
+  struct mcf_node *first = pred->child;
   node->pred = pred;
-  node->left = NULL;
-  node->right = pred->child;
-  if (pred->child) {
-    pred->child->left = node;
+  node->right = first;
+  node->left = node;
+  if (first) {
+    node->left = first->left;
+    first->left = node;
   }
   pred->child = node;
 }
 
 static void tree_detach(struct mcf_node *node) {
-  if (node->left) {
-    node->left->right = node->right;
+  struct mcf_node *pred = node->pred;
+  if (pred->child == node) {
+    pred->child = node->right;
   } else {
-    node->pred->child = node->right;
+    node->left->right = node->right;
   }
   if (node->right) {
     node->right->left = node->left;
+  } else if (pred->child) {
+    pred->child->left = node->left;
   }
+}
+
+/* The last node of a subtree in the order of the thread. */
+static struct mcf_node *subtree_last(struct mcf_node *node) {
+  while (node->child) {
+    node = node->child->left;
+  }
+  return node;
 }
 
 /* How much more flow the tree arc of `node` can take towards the parent. */
@@ -73,7 +90,10 @@ static void tree_start(struct mcf_network *net) {
   struct mcf_node *root = &net->nodes[0];
   int64_t big_cost = net->node_count * net->cost_max + 1;
 
-  *root = (struct mcf_node){.size = (int32_t)(net->node_count + 1)};
+  *root = (struct mcf_node){
+      .size = (int32_t)(net->node_count + 1),
+      .thread = root,
+  };
   for (int64_t i = 1; i <= net->node_count; i++) {
     net->nodes[i].flow = net->nodes[i].supply;
   }
@@ -104,6 +124,8 @@ static void tree_start(struct mcf_network *net) {
         .state = MCF_SETTLED,
     };
     tree_attach(node, root);
+    node->thread = root->thread;
+    root->thread = node;
   }
 }
 
@@ -172,28 +194,41 @@ static void cycle_augment(const struct pivot *pivot) {
   }
 }
 
-/* Adds `amount` to the potentials of a subtree. Returns its size. */
-static int64_t subtree_shift(struct mcf_node *top, int64_t amount) {
-  struct mcf_node *node = top;
-  for (;;) {
+/* Cuts the subtree of `top` out of the thread and puts it, still in its old
+ * order, behind `pred`, which is outside. Returns what comes behind it. */
+static struct mcf_node *thread_move(struct mcf_node *top,
+                                    struct mcf_node *pred) {
+  struct mcf_node *last = subtree_last(top);
+  struct mcf_node *before =
+      top->pred->child == top ? top->pred : subtree_last(top->left);
+  before->thread = last->thread;
+  last->thread = pred->thread;
+  pred->thread = top;
+  return last->thread;
+}
+
+/* Adds `amount` to the potentials of `count` nodes from `node` on, stepping
+ * over the part of the thread from `part` up to `behind`. Returns the last one.
+ */
+static struct mcf_node *thread_shift(struct mcf_node *node, int32_t count,
+                                     struct mcf_node *part,
+                                     struct mcf_node *behind, int64_t amount) {
+  node->potential += amount;
+  while (--count > 0) {
+    if (node->thread == part) {
+      node->thread = behind;
+    }
+    node = node->thread;
     node->potential += amount;
-    if (node->child) {
-      node = node->child;
-      continue;
-    }
-    while (node != top && !node->right) {
-      node = node->pred;
-    }
-    if (node == top) {
-      return top->size;
-    }
-    node = node->right;
   }
+  return node;
 }
 
 /* Cuts the tree at the leaving arc and hangs the part below it, turned over so
- * that its end of the entering arc is on top, to the other end. */
-static void tree_rehang(const struct pivot *pivot, int64_t entering_flow) {
+ * that its end of the entering arc is on top, to the other end. Adds `shift` to
+ * the potentials of that part. */
+static void tree_rehang(const struct pivot *pivot, int64_t entering_flow,
+                        int64_t shift) {
   struct mcf_node *top = pivot->leaving;
   struct mcf_node *node =
       pivot->leaving_on_first ? pivot->first : pivot->second;
@@ -209,13 +244,24 @@ static void tree_rehang(const struct pivot *pivot, int64_t entering_flow) {
   }
 
   /* Upwards from the entering arc, each node gives its tree arc to its parent,
-   * which becomes its child. */
+   * which becomes its first child. So these nodes come first in the thread; the
+   * rests of their subtrees follow, that of the last one first. */
   struct mcf_arc *arc = pivot->entering;
   int64_t flow = entering_flow;
   int32_t up = arc->tail == node;
   int32_t below = 0; /* former size of the subtree that we come from */
+  struct mcf_node *from = NULL;   /* its top */
+  struct mcf_node *behind = NULL; /* what followed it in the thread */
+  struct mcf_node *rests = thread_move(top, pred);
   for (;;) {
     struct mcf_node old = *node;
+    struct mcf_node *last =
+        thread_shift(node, old.size - below, from, behind, shift);
+    behind = last->thread == from ? behind : last->thread;
+    last->thread = rests;
+    rests = node->thread;
+    pred->thread = node;
+
     tree_detach(node);
     tree_attach(node, pred);
     node->basic = arc;
@@ -229,7 +275,7 @@ static void tree_rehang(const struct pivot *pivot, int64_t entering_flow) {
     arc = old.basic;
     flow = old.flow;
     up = !old.up;
-    pred = node;
+    from = pred = node;
     node = old.pred;
   }
 }
@@ -258,13 +304,12 @@ static void pivot_apply(const struct pivot *pivot, struct mcf_stats *stats) {
       leaving->flow == leaving->lower ? MCF_AT_LOWER : MCF_AT_UPPER;
   entering->state = MCF_SETTLED;
 
-  struct mcf_node *node =
-      pivot->leaving_on_first ? pivot->first : pivot->second;
+  /* The potentials of the part that moves make the reduced cost 0. */
   int64_t reduced =
       entering->cost - entering->tail->potential + entering->head->potential;
-  tree_rehang(pivot, flow);
-  stats->nodes_shifted +=
-      subtree_shift(node, entering->tail == node ? reduced : -reduced);
+  bool tail_moves = pivot->leaving_on_first == forward;
+  stats->nodes_shifted += pivot->leaving->size;
+  tree_rehang(pivot, flow, tail_moves ? reduced : -reduced);
 }
 
 /* ---- the method ---- */
@@ -324,6 +369,9 @@ int mcf_solve(struct mcf_network *net, const struct mcf_options *options,
     }
     pivot_apply(&pivot, &stats);
     stats.pivots++;
+    if (options && options->observe) {
+      options->observe(net, options->observe_data);
+    }
   }
   stats.arcs_priced = pricing.arcs_priced;
   mcf_pricing_fini(&pricing);
@@ -337,14 +385,23 @@ int mcf_solve(struct mcf_network *net, const struct mcf_options *options,
 
 /* ---- the invariant ---- */
 
-static const char *node_check(const struct mcf_node *node) {
-  const struct mcf_arc *arc = node->basic;
-  if (node->pred->child != node && !node->left) {
+static const char *siblings_check(const struct mcf_node *node) {
+  const struct mcf_node *first = node->pred->child, *left = node->left;
+  if (!first || !left || left->pred != node->pred) {
     return "a child is not linked to its parent";
   }
-  if ((node->left && node->left->right != node) ||
+  if (left->right != (node == first ? NULL : node) ||
       (node->right && node->right->left != node)) {
     return "siblings are not linked to each other";
+  }
+  return NULL;
+}
+
+static const char *node_check(const struct mcf_node *node) {
+  const struct mcf_arc *arc = node->basic;
+  const char *wrong = siblings_check(node);
+  if (wrong) {
+    return wrong;
   }
   if (arc->tail != (node->up ? node : node->pred) ||
       arc->head != (node->up ? node->pred : node)) {
@@ -361,6 +418,25 @@ static const char *node_check(const struct mcf_node *node) {
   }
   if (arc->cost - arc->tail->potential + arc->head->potential != 0) {
     return "the reduced cost of a tree arc is not 0";
+  }
+  return NULL;
+}
+
+/* Compares the thread with the child and sibling pointers, which are known to
+ * be a tree of all nodes. */
+static const char *thread_check(const struct mcf_network *net) {
+  const struct mcf_node *root = &net->nodes[0], *node = root;
+  for (int64_t i = 0; i <= net->node_count; i++) {
+    const struct mcf_node *next = node->child, *up = node;
+    while (!next && up != root) {
+      next = up->right;
+      up = up->pred;
+    }
+    next = next ? next : root;
+    if (node->thread != next) {
+      return "the thread is not the pre-order of the tree";
+    }
+    node = next;
   }
   return NULL;
 }
@@ -386,6 +462,10 @@ const char *mcf_tree_check(const struct mcf_network *net) {
     if (wrong) {
       return wrong;
     }
+  }
+  const char *wrong = thread_check(net);
+  if (wrong) {
+    return wrong;
   }
   for (int64_t i = 0; i < net->arc_count; i++) {
     const struct mcf_arc *arc = &net->arcs[i];

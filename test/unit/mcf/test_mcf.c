@@ -2,8 +2,9 @@
  *
  * The minimum-cost-flow solver against two other ways to the optimum that share
  * nothing with it: trying all flows of tiny networks, and successive shortest
- * paths on small ones. Then the files, the generator, and a verifier that must
- * refuse what is not optimal. Seeds are fixed.
+ * paths on small ones; the tree is checked after every pivot. Then the files,
+ * the generator, and a verifier that must refuse what is not optimal. Seeds are
+ * fixed.
  */
 #include "mcf.h"
 
@@ -31,19 +32,71 @@ static int read_text(const char *text, struct mcf_network *net,
   return result;
 }
 
-/* Solves and checks everything that must hold whatever the network is. */
-static int solve(struct mcf_network *net, const struct mcf_options *options,
-                 int64_t *out_objective) {
-  struct mcf_stats stats;
-  struct mcf_error error = {{0}};
-  int result = mcf_solve(net, options, &stats, &error);
+/* The node that follows in a pre-order of the tree; the root follows the last.
+ */
+static const struct mcf_node *preorder_next(const struct mcf_node *node) {
+  if (node->child) {
+    return node->child;
+  }
+  while (node->pred && !node->right) {
+    node = node->pred;
+  }
+  return node->pred ? node->right : node;
+}
+
+/* After each pivot the thread must visit every node once, in the order of the
+ * child and sibling pointers, and the subtree of each node must be that node
+ * and the next size-1. */
+static void thread_check(const struct mcf_network *net) {
+  static int64_t place[4096];
+  const struct mcf_node *root = net->nodes, *node = root;
+  int64_t count = net->node_count + 1;
+  assert_in_range(count, 1, sizeof place / sizeof *place);
+  memset(place, -1, (size_t)count * sizeof *place);
+  for (int64_t i = 0; i < count; i++) {
+    assert_true(place[node - root] == -1);
+    place[node - root] = i;
+    assert_ptr_equal(node->thread, preorder_next(node));
+    node = node->thread;
+  }
+  assert_ptr_equal(node, root);
+  assert_int_equal(root->size, count);
+  for (int64_t i = 1; i < count; i++) {
+    node = &root[i];
+    const struct mcf_node *pred = node->pred;
+    assert_true(place[i] > place[pred - root]);
+    assert_true(place[i] + node->size <= place[pred - root] + pred->size);
+  }
+}
+
+static void observe(const struct mcf_network *net, void *data) {
+  int64_t *pivots = data;
   const char *wrong = mcf_tree_check(net);
   assert_string_equal(wrong ? wrong : "", "");
+  thread_check(net);
+  ++*pivots;
+}
+
+/* Solves and checks everything that must hold whatever the network is, the tree
+ * after every pivot. */
+static int solve(struct mcf_network *net, const struct mcf_options *options,
+                 int64_t *out_objective) {
+  struct mcf_stats stats = {0};
+  struct mcf_error error = {{0}};
+  int64_t pivots = 0;
+  struct mcf_options watched = options ? *options : (struct mcf_options){0};
+  watched.observe = observe;
+  watched.observe_data = &pivots;
+  int result = mcf_solve(net, &watched, &stats, &error);
+  const char *wrong = mcf_tree_check(net);
+  assert_string_equal(wrong ? wrong : "", "");
+  thread_check(net);
   if (result == MCF_OK) {
     int verified = mcf_verify(net, stats.objective, &error);
     if (verified) {
       fail_msg("%s", error.text);
     }
+    assert_int_equal(pivots, stats.pivots);
     *out_objective = stats.objective;
   } else {
     assert_int_equal(result, MCF_E_NO_OPTIMUM);
@@ -601,6 +654,64 @@ static void test_generate_errors(void **state) {
   assert_null(mcf_recipe_find("none"));
 }
 
+/* ---- the tree ---- */
+
+/* The check of the tree must see every link that is wrong. */
+static void test_tree_corrupted(void **state) {
+  (void)state;
+  static const size_t links[] = {
+      offsetof(struct mcf_node, thread), offsetof(struct mcf_node, pred),
+      offsetof(struct mcf_node, child), offsetof(struct mcf_node, right),
+      offsetof(struct mcf_node, left)};
+  struct mcf_recipe recipe = small_recipe();
+  struct mcf_network net;
+  struct mcf_error error;
+  int64_t objective;
+  assert_int_equal(mcf_generate(&recipe, &net, &error), MCF_OK);
+  assert_int_equal(solve(&net, NULL, &objective), MCF_OK);
+  for (int64_t i = 1; i <= net.node_count; i++) {
+    struct mcf_node intact = net.nodes[i];
+    for (size_t k = 0; k < sizeof links / sizeof *links; k++) {
+      struct mcf_node *other = &net.nodes[dice(1, net.node_count)];
+      char *link = (char *)&net.nodes[i] + links[k];
+      if (memcmp(link, &other, sizeof other) != 0) {
+        memcpy(link, &other, sizeof other);
+        assert_non_null(mcf_tree_check(&net));
+        net.nodes[i] = intact;
+      }
+    }
+    net.nodes[i].size++;
+    assert_non_null(mcf_tree_check(&net));
+    net.nodes[i] = intact;
+  }
+  assert_null(mcf_tree_check(&net));
+  struct mcf_node *a = net.nodes[0].thread, *b = a->thread;
+  net.nodes[0].thread = b; /* still a ring of all nodes */
+  a->thread = b->thread;
+  b->thread = a;
+  assert_string_equal(mcf_tree_check(&net),
+                      "the thread is not the pre-order of the tree");
+  mcf_network_fini(&net);
+}
+
+/* The way to the optimum is part of the output. Neither the order of siblings
+ * nor the thread has a say in it. */
+static void test_pivots(void **state) {
+  (void)state;
+  struct mcf_recipe recipe = small_recipe();
+  struct mcf_network net;
+  struct mcf_error error;
+  struct mcf_stats stats;
+  assert_int_equal(mcf_generate(&recipe, &net, &error), MCF_OK);
+  assert_int_equal(mcf_solve(&net, NULL, &stats, &error), MCF_OK);
+  assert_int_equal(stats.objective, 34713243);
+  assert_int_equal(stats.pivots, 584);
+  assert_int_equal(stats.degenerate, 444);
+  assert_int_equal(stats.nodes_climbed, 5670);
+  assert_int_equal(stats.nodes_shifted, 7131);
+  mcf_network_fini(&net);
+}
+
 /* ---- verifier ---- */
 
 static void verify_fails(const struct mcf_network *net, int64_t objective,
@@ -686,6 +797,8 @@ int main(void) {
       cmocka_unit_test(test_generate),
       cmocka_unit_test(test_generate_same),
       cmocka_unit_test(test_generate_errors),
+      cmocka_unit_test(test_tree_corrupted),
+      cmocka_unit_test(test_pivots),
       cmocka_unit_test(test_verify_corrupted),
       cmocka_unit_test(test_verify_not_optimal),
   };
