@@ -36,17 +36,16 @@ static bool get_handle(MlirOperation op, bool store, cira_access_t *access) {
 
 bool cira_access_get(MlirOperation op, cira_access_t *out_access) {
   cira_access_t access = {.op = op};
-  bool known =
-      (ciraOperationHasName(op, "memref.load") &&
-       get_memref(op, false, &access)) ||
-      (ciraOperationHasName(op, "memref.store") &&
-       get_memref(op, true, &access)) ||
-      ((ciraOperationHasName(op, "cira.load") ||
-        ciraOperationHasName(op, "cira.load_async")) &&
-       get_handle(op, false, &access)) ||
-      ((ciraOperationHasName(op, "cira.store") ||
-        ciraOperationHasName(op, "cira.store_async")) &&
-       get_handle(op, true, &access));
+  bool known = (ciraOperationHasName(op, "memref.load") &&
+                get_memref(op, false, &access)) ||
+               (ciraOperationHasName(op, "memref.store") &&
+                get_memref(op, true, &access)) ||
+               ((ciraOperationHasName(op, "cira.load") ||
+                 ciraOperationHasName(op, "cira.load_async")) &&
+                get_handle(op, false, &access)) ||
+               ((ciraOperationHasName(op, "cira.store") ||
+                 ciraOperationHasName(op, "cira.store_async")) &&
+                get_handle(op, true, &access));
   if (known) {
     *out_access = access;
   }
@@ -72,7 +71,9 @@ typedef struct linear {
 
 static linear_t linear_of(const cira_loop_t *loop, MlirValue value, int depth);
 
-static linear_t not_linear(const char *why) { return (linear_t){0, why}; }
+static linear_t not_linear(const char *why) {
+  return (linear_t){0, why};
+}
 
 /* The counter of a for or parallel grows by its step. */
 static linear_t linear_of_counter(const cira_loop_t *loop) {
@@ -140,7 +141,7 @@ static linear_t linear_of_product(const cira_loop_t *loop, MlirOperation op,
 
 /* A pure op on values that stay gives a value that stays. */
 static bool stays(const cira_loop_t *loop, MlirOperation op, int depth) {
-  if (ciraOperationGetEffects(op) != 0 || mlirOperationGetNumRegions(op) != 0) {
+  if (!ciraOperationIsPure(op) || mlirOperationGetNumRegions(op) != 0) {
     return false;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); i++) {
@@ -383,7 +384,8 @@ static void classify_carried(const cira_loop_t *loop, intptr_t carried,
       set(out, CiraPatternStrided, "the pointer moves by a constant");
       return;
     }
-    set(out, CiraPatternNone, "stride unknown: the pointer moves by a variable");
+    set(out, CiraPatternNone,
+        "stride unknown: the pointer moves by a variable");
     return;
   }
   cira_access_t link;
@@ -445,8 +447,8 @@ static bool is_row(const cira_loop_t *loop, MlirOperation *out_vertex) {
       row.index_count == 0) {
     return false;
   }
-  MlirOperation vertex = load_behind(
-      &outer, mlirOperationGetOperand(row.op, row.first_index), 0);
+  MlirOperation vertex =
+      load_behind(&outer, mlirOperationGetOperand(row.op, row.first_index), 0);
   cira_access_t list;
   cira_access_class_t pattern = {0};
   if (mlirOperationIsNull(vertex) || !cira_access_get(vertex, &list)) {
@@ -510,10 +512,9 @@ static void classify_in(const cira_access_t *access, const cira_loop_t *loop,
     return;
   }
   if (!bytes.why) {
-    linear_t index =
-        ciraTypeIsAHandle(mlirValueGetType(access->base))
-            ? index_of_handle(loop, access, out->element_bytes)
-            : indices_of_memref(loop, access, out->element_bytes);
+    linear_t index = ciraTypeIsAHandle(mlirValueGetType(access->base))
+                         ? index_of_handle(loop, access, out->element_bytes)
+                         : indices_of_memref(loop, access, out->element_bytes);
     if (index.why) {
       classify_index(access, loop, index.why, depth, out);
       return;

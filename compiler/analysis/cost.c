@@ -34,9 +34,8 @@ static bool is_free(MlirOperation op) {
 
 static int64_t clamped_product(int64_t a, int64_t b) {
   int64_t product;
-  return __builtin_mul_overflow(a, b, &product) || product > most_ops
-             ? most_ops
-             : product;
+  return __builtin_mul_overflow(a, b, &product) || product > most_ops ? most_ops
+                                                                      : product;
 }
 
 static int64_t ops_inside(MlirOperation op) {

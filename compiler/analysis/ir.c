@@ -52,14 +52,13 @@ MlirOperation cira__build(const cira_op_spec_t *spec, MlirOperation before) {
 MlirValue cira__build_index(MlirOperation before, int64_t number) {
   MlirContext ctx = mlirOperationGetContext(before);
   MlirType index = mlirIndexTypeGet(ctx);
-  cira_op_spec_t spec = {
-      .name = "arith.constant",
-      .loc = mlirOperationGetLocation(before),
-      .result_count = 1,
-      .results = {index},
-      .attr_count = 1,
-      .attrs = {{mlirIdentifierGet(ctx, cira__str("value")),
-                 mlirIntegerAttrGet(index, number)}}};
+  cira_op_spec_t spec = {.name = "arith.constant",
+                         .loc = mlirOperationGetLocation(before),
+                         .result_count = 1,
+                         .results = {index},
+                         .attr_count = 1,
+                         .attrs = {{mlirIdentifierGet(ctx, cira__str("value")),
+                                    mlirIntegerAttrGet(index, number)}}};
   return mlirOperationGetResult(cira__build(&spec, before), 0);
 }
 

@@ -47,6 +47,8 @@ unsigned ciraOperationGetEffects(MlirOperation wrapped) {
   return bits;
 }
 
+bool ciraOperationIsPure(MlirOperation op) { return isPure(unwrap(op)); }
+
 bool ciraOperationPrecedes(MlirOperation wrappedFirst, MlirOperation second) {
   Operation *first = unwrap(wrappedFirst);
   Operation *here = first->getBlock()->findAncestorOpInBlock(*unwrap(second));

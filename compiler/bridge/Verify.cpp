@@ -72,7 +72,8 @@ FailureOr<Type> cira::selectPart(Type container, bool dynamic,
   if (arrayOf) {
     return container;
   }
-  out << "'" << container << "' has no parts; only a struct, an LLVM array or a vector "
+  out << "'" << container
+      << "' has no parts; only a struct, an LLVM array or a vector "
       << "of rank 1 can be indexed here";
   return failure();
 }

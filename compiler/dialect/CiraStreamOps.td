@@ -75,7 +75,7 @@ def CIRA_StreamCreateIndexedOp : CIRA_StreamCreateOp<"indexed"> {
   let summary = "a stream over a[b[i]]";
   let description = [{
     Elements base[indices[start]], base[indices[start + stride]], ... , `count`
-    of them. `indices` is an array of integers or of index.
+    of them. `indices` is an array of integers, taken as signed, or of index.
 
     ```mlir
     func.func @gather(%a: !cira.handle<f64>, %b: memref<?xi32>, %n: index)
@@ -209,7 +209,8 @@ def CIRA_AdvanceStreamOp : CIRA_Op<"advance_stream"> {
   let summary = "go on to the next element";
   let description = [{
     Moves the position by one and lets the window of requests run on. Past the
-    last element it does nothing.
+    last element it does nothing. Several threads may advance one stream at
+    once (a parallel loop does): each moves it by one.
 
     ```mlir
     func.func @next(%s: !cira.stream) {

@@ -45,7 +45,7 @@ def CIRA_StreamType : CIRA_Type<"Stream", "stream"> {
     ended by `stream_release`. It has one current element (`peek_stream`) and
     a window of elements ahead of it that may be under way. A stream belongs
     to the thread that made it and to the offload regions that it is passed
-    to.
+    to; others may only advance it.
   }];
   let assemblyFormat = "";
 }

@@ -93,3 +93,41 @@ def CiraCoalesce : Pass<"cira-coalesce"> {
     ```
   }];
 }
+
+def CiraCreateStreams : Pass<"cira-create-streams"> {
+  let summary = "give loops with a known pattern a stream";
+  let description = [{
+    For each loop with a pattern and a distance: a stream before it, a prefetch
+    by the page distance, `advance_stream` at the end of each iteration,
+    `stream_release` after it.
+
+    - linked (for, while): `stream_create_indirect`, `prefetch_chain`. If nothing
+      in the loop may write memory, the loads of the node become one
+      `peek_stream` and `await`, and `extract` for each part.
+    - indexed (for; parallel as a hint): `stream_create_strided` over an array of
+      pointers or `stream_create_indexed` over a[b[i]]; the load becomes peek and
+      await if nothing in the loop may write memory.
+    - strided (for, parallel): `stream_create_strided`, as a hint. The loads
+      stay: once the pages are there, they cost nothing.
+
+    Input: the annotations of `cira-recognize` and `cira-prefetch-distance`.
+    Output: as above; every loop has a remark with the figures, or the reason
+    why it has no stream. A loop that has a stream is left alone.
+
+    ```mlir
+    !Node = !llvm.struct<"Node", (f32, ptr)>
+    // The listing of docs/dialect/seed-listings.md becomes its second form:
+    //   %s = cira.stream_create_indirect %head, %c8
+    //   cira.prefetch_chain %s, %d
+    //   scf.while ... do {
+    //     %f = cira.peek_stream %s : !cira.stream -> !cira.future<!Node>
+    //     %n = cira.await %f : !cira.future<!Node> -> !Node
+    //     %data = cira.extract %n[0] : !Node -> f32
+    //     ...
+    //     cira.advance_stream %s : !cira.stream
+    //     scf.yield ...
+    //   }
+    //   cira.stream_release %s : !cira.stream
+    ```
+  }];
+}

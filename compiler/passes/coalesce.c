@@ -53,16 +53,16 @@ static MlirValue exact_handle(MlirOperation load, MlirOperation before) {
       .name = part ? "cira.handle_field" : "cira.handle_offset",
       .loc = mlirOperationGetLocation(load),
       .operand_count = operands,
-      .operands = {handle, operands > 1 ? mlirOperationGetOperand(load, 1)
-                                        : handle},
+      .operands = {handle,
+                   operands > 1 ? mlirOperationGetOperand(load, 1) : handle},
       .result_count = 1,
       .results = {part ? wanted : type}};
   if (!mlirAttributeIsNull(index)) {
     spec.attr_count = 1;
-    spec.attrs[0] = mlirNamedAttributeGet(
-        mlirIdentifierGet(mlirOperationGetContext(load),
-                          cira__str("static_index")),
-        index);
+    spec.attrs[0] =
+        mlirNamedAttributeGet(mlirIdentifierGet(mlirOperationGetContext(load),
+                                                cira__str("static_index")),
+                              index);
   }
   return mlirOperationGetResult(cira__build(&spec, before), 0);
 }

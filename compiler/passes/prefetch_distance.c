@@ -81,8 +81,7 @@ static distances_t compute(const CiraMachine *m, CiraTier tier,
     d.iteration_ns = cira_cost_max(d.iteration_ns, transfer_ns);
   }
   d.page_ns = m->tier_latency_ns[tier];
-  d.line_ns =
-      m->tier_latency_ns[tier == CiraTierFar ? CiraTierLocal : tier];
+  d.line_ns = m->tier_latency_ns[tier == CiraTierFar ? CiraTierLocal : tier];
   int64_t per_line =
       strided ? cira_cost_max(1, m->line_bytes / cira_cost_max(1, moved)) : 1;
   int64_t per_page =
@@ -95,8 +94,7 @@ static distances_t compute(const CiraMachine *m, CiraTier tier,
 }
 
 static MlirWalkResult annotate(MlirOperation op, void *unused) {
-  static const char *const tier_names[] = {"local", "cxl", "remote_cxl",
-                                           "far"};
+  static const char *const tier_names[] = {"local", "cxl", "remote_cxl", "far"};
   cira_loop_t loop;
   (void)unused;
   cira__attr_drop(op, "cira.distance");

@@ -92,9 +92,9 @@ static MlirWalkResult annotate_loop(MlirOperation op, void *unused) {
   summary_t summary = {.loop = op};
   mlirOperationWalk(op, summarize, &summary, MlirWalkPreOrder);
   if (mlirAttributeIsNull(summary.worst)) {
-    summary.worst = ciraAccessAttrGet(
-        mlirOperationGetContext(op), CiraPatternNone, 0, 0, 0,
-        cira__str("the loop itself touches no memory"));
+    summary.worst =
+        ciraAccessAttrGet(mlirOperationGetContext(op), CiraPatternNone, 0, 0, 0,
+                          cira__str("the loop itself touches no memory"));
   }
   cira__attr_set(op, "cira.pattern", summary.worst);
   report(op, summary.worst);

@@ -30,7 +30,8 @@ static const struct {
   const char *stages;
 } pipelines[] = {
     {"cira-default", "what cira does to a module before it is lowered",
-     "cira-recognize"},
+     "cira-recognize,cira-prefetch-distance,cira-create-streams,"
+     "cira-coalesce"},
 };
 enum { pipeline_count = sizeof pipelines / sizeof pipelines[0] };
 

@@ -25,6 +25,11 @@ enum {
  * inside. */
 MLIR_CAPI_EXPORTED unsigned ciraOperationGetEffects(MlirOperation op);
 
+/* May the op run more often, earlier or not at all without anybody noticing?
+ * (No effect on memory, and no undefined behaviour such as a division by
+ * zero.) */
+MLIR_CAPI_EXPORTED bool ciraOperationIsPure(MlirOperation op);
+
 /* Does `first` come before `second`, or before a region around it, in one
  * block? Such a `first` has always run when `second` runs. */
 MLIR_CAPI_EXPORTED bool ciraOperationPrecedes(MlirOperation first,
