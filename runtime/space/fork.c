@@ -297,3 +297,7 @@ cira_status_t cira_space_fork_child(cira_space_t *s) {
   cira__signals_restore(s->fork_mask);
   return status;
 }
+
+cira_status_t cira_space_fork_finish(cira_space_t *s) {
+  return s->map->fork_finish != NULL ? s->map->fork_finish(s) : CIRA_OK;
+}

@@ -172,10 +172,10 @@ static void thread_drop(cira_space_t *s, taken_t *t) {
 }
 
 static cira_status_t thread_fork_child(cira_space_t *s) {
-  cira_status_t status = cira__uffd_again(s, THREAD_FEATURES);
-  if (status != CIRA_OK) {
-    return status;
-  }
+  return cira__uffd_again(s, THREAD_FEATURES);
+}
+
+static cira_status_t thread_fork_finish(cira_space_t *s) {
   close(s->handler_stop_fd);
   return handler_start(s);
 }
@@ -198,4 +198,5 @@ const map_ops_t cira__map_thread = {
     .forget = cira__uffd_forget,
     .wake = wake,
     .fork_child = thread_fork_child,
+    .fork_finish = thread_fork_finish,
 };

@@ -166,6 +166,11 @@ void cira_space_thread_remove(cira_space_t *s);
 CIRA_MUST_USE cira_status_t cira_space_fork_prepare(cira_space_t *s);
 void cira_space_fork_parent(cira_space_t *s, bool forked);
 CIRA_MUST_USE cira_status_t cira_space_fork_child(cira_space_t *s);
+/* In the child, as soon as malloc works again and before far memory is
+ * touched: starts the handler thread where the mode has one. None of the other
+ * fork entries calls malloc, so they can run while an allocator's locks are
+ * held for the fork. */
+CIRA_MUST_USE cira_status_t cira_space_fork_finish(cira_space_t *s);
 
 /* True while the space starts a thread of its own, which the preload shim must
  * not treat as one of the program's. */

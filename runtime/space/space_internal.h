@@ -171,6 +171,7 @@ typedef struct {
   /* Wakes threads that the kernel holds back for these pages; may be NULL. */
   void (*wake)(cira_space_t *s, uint64_t page, uint64_t n);
   cira_status_t (*fork_child)(cira_space_t *s);
+  cira_status_t (*fork_finish)(cira_space_t *s); /* may be NULL */
 } map_ops_t;
 
 extern const map_ops_t cira__map_sigbus, cira__map_thread, cira__map_sigsegv;

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * fork: both processes keep a right view of the far memory. The pager is
- * quiesced by fork handlers of the C library, registered before the program's:
- * so they run next to the fork itself, when the program's own handlers (which
- * may touch far memory) are done before it and not yet begun after it. This
+ * quiesced by fork handlers of the C library. Their order is what matters:
+ *
+ *   before   program's handlers, jemalloc takes its locks, pager is quiesced
+ *   after    pager goes on, jemalloc lets go, (child: handler thread starts),
+ *            program's handlers
+ *
+ * The pager must come last before the fork: a thread that holds a lock of
+ * jemalloc may be waiting for the pager. Handlers run in reverse order of their
+ * registration before the fork, so ours are registered right before the first
+ * of all, jemalloc's, when that passes through __register_atfork below. This
  * covers fork, forkpty and daemon alike; _Fork and clone call the same steps.
  *
  * When the pager refuses, the fork cannot be stopped any more at that point:
@@ -27,6 +34,10 @@ static cira_status_t fork_status; /* of the last prepare; under fork's lock */
 static __thread bool fork_refused;
 
 static void fork_prepare(void) {
+  if (!shim_ready) {
+    fork_status = CIRA_PENDING; /* nothing to keep right yet */
+    return;
+  }
   fork_status = cira_space_fork_prepare(cira__space);
   fork_refused = fork_status != CIRA_OK;
   if (fork_refused) {
@@ -42,6 +53,9 @@ static void fork_parent(void) {
 }
 
 static void fork_child(void) {
+  if (fork_status == CIRA_PENDING) {
+    return;
+  }
   if (fork_status != CIRA_OK) {
     _exit(CIRA_EXIT_FAR); /* was never meant to be */
   }
@@ -56,8 +70,38 @@ static void fork_child(void) {
   shim_stats_child();
 }
 
+/* In the child, once jemalloc works again. */
+static void fork_finish(void) {
+  if (fork_status == CIRA_OK && cira_space_fork_finish(cira__space) != CIRA_OK) {
+    cira__die("a forked child cannot page: %s", cira_status_detail());
+  }
+}
+
+/* What pthread_atfork calls, in libraries and programs. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void),
+                      void (*child)(void), void *dso);
+SHIM_SLOT(__register_atfork);
+SHIM_EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void),
+                                  void (*child)(void), void *dso) {
+  static _Atomic bool first = true;
+  bool ours = atomic_exchange(&first, false);
+  int error = 0;
+  if (ours) {
+    error = REAL(__register_atfork)(fork_prepare, fork_parent, fork_child, NULL);
+  }
+  if (error == 0) {
+    error = REAL(__register_atfork)(prepare, parent, child, dso);
+  }
+  if (ours && error == 0) {
+    error = REAL(__register_atfork)(NULL, NULL, fork_finish, NULL);
+  }
+  return error;
+}
+
+/* jemalloc has started by now, and with it our handlers were registered. */
 void shim_fork_init(void) {
-  pthread_atfork(fork_prepare, fork_parent, fork_child);
+  void *p = malloc(1);
+  free(p);
 }
 
 /* Turns the fork of a child that was refused into a failed fork. */
@@ -94,6 +138,7 @@ SHIM_EXPORT pid_t _Fork(void) {
   pid_t pid = REAL(_Fork)();
   if (pid == 0) {
     fork_child();
+    fork_finish();
   } else {
     int saved = errno;
     cira_space_fork_parent(cira__space, pid > 0);
@@ -123,6 +168,7 @@ typedef struct {
 static int clone_child(void *p) {
   clone_start_t *start = p; /* our copy of the parent's memory */
   fork_child();
+  fork_finish();
   return start->run(start->argument);
 }
 

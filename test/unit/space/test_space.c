@@ -343,7 +343,8 @@ static pid_t far_fork(void) {
   assert_int_equal(cira_space_fork_prepare(space), CIRA_OK);
   pid_t pid = fork();
   if (pid == 0) {
-    if (cira_space_fork_child(space) != CIRA_OK) {
+    if (cira_space_fork_child(space) != CIRA_OK ||
+        cira_space_fork_finish(space) != CIRA_OK) {
       _exit(9);
     }
   } else {
