@@ -131,3 +131,35 @@ def CiraCreateStreams : Pass<"cira-create-streams"> {
     ```
   }];
 }
+
+def CiraConvertAsync : Pass<"cira-convert-async"> {
+  let summary = "begin loads early, wait for them late";
+  let description = [{
+    A `cira.load` becomes `load_async`, moved up to the last op that computes
+    its address or may write memory, and `await`, moved down to the first op
+    that uses the value or may write memory; into the branch of an `scf.if` if
+    only that uses it. An `scf.for` that writes nothing begins its indexed loads
+    one iteration ahead: the future is a carried value, the first load stands in
+    front of the loop (behind a test that the loop runs at all), and the last
+    iteration asks for its own address once more and drops it.
+
+    gain = min(latency - hit, time that passes in between) - (issue + await +
+    what is computed twice); the load stays as it is if that is not positive.
+
+    Input: any module; needs no annotations. Output: as above, with a remark per
+    load or loop.
+
+    ```mlir
+    func.func @sum(%a: !cira.handle<f32>, %b: !cira.handle<f32>) -> f32 {
+      %x = cira.load %a : !cira.handle<f32> -> f32
+      %y = cira.load %b : !cira.handle<f32> -> f32
+      %z = arith.addf %x, %y : f32
+      return %z : f32
+    }
+    // becomes (the second load waits while the first is on its way)
+    //   %f = cira.load_async %a
+    //   %y = cira.load %b
+    //   %x = cira.await %f
+    ```
+  }];
+}

@@ -31,7 +31,7 @@ static const struct {
 } pipelines[] = {
     {"cira-default", "what cira does to a module before it is lowered",
      "cira-recognize,cira-prefetch-distance,cira-create-streams,"
-     "cira-coalesce"},
+     "cira-convert-async,cira-coalesce"},
 };
 enum { pipeline_count = sizeof pipelines / sizeof pipelines[0] };
 
