@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-static __thread char tls_detail[256]
-    __attribute__((tls_model("initial-exec")));
+static __thread char tls_detail[256] __attribute__((tls_model("initial-exec")));
 
 const char *cira_status_name(cira_status_t status) {
   switch (status) {

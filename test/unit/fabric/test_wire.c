@@ -92,7 +92,7 @@ static void test_requests(void **state) {
   cira__request_t r;
   uint64_t need;
   const char *why = NULL;
-  cira_fabric_op_t op[2] = {0};
+  static cira_fabric_op_t op[2]; /* pending until teardown closes */
   cira_fabric_seg_t seg[2] = {{.offset = 3, .src = "abc", .bytes = 3},
                               {.offset = 9, .src = "de", .bytes = 2}};
   assert_int_equal(p->f->ops->post_write(p->f, p->region, seg, 2, 0, &op[0]),
