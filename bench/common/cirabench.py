@@ -24,10 +24,15 @@ import time
 
 MIB = 1 << 20
 START = time.monotonic()
+BENCH_RUN = None  # set by use_build
+
+
+def elapsed():
+    return time.monotonic() - START
 
 
 def say(text):
-    print(f"[{time.monotonic() - START:7.1f}s] {text}", flush=True)
+    print(f"[{elapsed():7.1f}s] {text}", flush=True)
 
 
 def install_signal_exits():
@@ -104,38 +109,43 @@ class Result:
         return "ok" if self.status == 0 else f"exit {self.status}"
 
 
-def run(argv, stdin=None, stdout=None, stderr=None, env=None, cgroup=None,
-        timeout=600, cwd=None):
+def run(argv, stdin=None, stdout=None, stderr=None, env=None, cgroup=None, timeout=600):
     """Runs argv to its end. stdin/stdout/stderr are paths or None (null,
     null, inherited)."""
     oom_before = cgroup.oom_kills() if cgroup else 0
-    with contextlib.ExitStack() as files:
-        fin = files.enter_context(open(stdin or os.devnull, "rb"))
-        fout = files.enter_context(open(stdout or os.devnull, "wb"))
-        ferr = files.enter_context(open(stderr, "wb")) if stderr else None
-        began = time.monotonic()
-        child = subprocess.Popen(argv, stdin=fin, stdout=fout, stderr=ferr, env=env, cwd=cwd,
-                                 preexec_fn=cgroup.enter if cgroup else None,
-                                 start_new_session=True)
-        cut = False
-        try:
-            # Sleeps on a descriptor instead of polling: the runs are timed.
-            fd = os.pidfd_open(child.pid)
+    handle, report = tempfile.mkstemp(prefix="cira-bench-")
+    os.close(handle)
+    try:
+        with contextlib.ExitStack() as files:
+            fin = files.enter_context(open(stdin or os.devnull, "rb"))
+            fout = files.enter_context(open(stdout or os.devnull, "wb"))
+            ferr = files.enter_context(open(stderr, "wb")) if stderr else None
+            child = subprocess.Popen([BENCH_RUN, report] + argv, stdin=fin, stdout=fout,
+                                     stderr=ferr, env=env, start_new_session=True,
+                                     preexec_fn=cgroup.enter if cgroup else None)
+            cut = False
             try:
-                if not select.select([fd], [], [], timeout)[0]:
-                    cut = True
-                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                cut = True
             finally:
-                os.close(fd)
-            _, status, usage = os.wait4(child.pid, 0)
-            seconds = time.monotonic() - began
-            child.returncode = os.waitstatus_to_exitcode(status)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            raise
-    oom = bool(cgroup) and cgroup.oom_kills() > oom_before
-    return Result(seconds, child.returncode, usage.ru_maxrss, cut, oom)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        oom = bool(cgroup) and cgroup.oom_kills() > oom_before
+        fields = read(report).split()
+        if cut or len(fields) != 3:  # bench-run itself may be the one killed
+            return Result(timeout if cut else 0.0, -signal.SIGKILL, 0, cut, oom)
+        return Result(float(fields[0]), os.waitstatus_to_exitcode(int(fields[1])),
+                      int(fields[2]), False, oom)
+    finally:
+        os.unlink(report)
+
+
+def use_build(build):
+    """Where run() finds bench-run."""
+    global BENCH_RUN
+    BENCH_RUN = os.path.join(build, "bin", "bench-run")
 
 
 def warm(load, mib):

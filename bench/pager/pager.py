@@ -136,6 +136,7 @@ def main():
     p.add_argument("--rounds", type=int, default=5, help="interleaved repetitions")
     args = p.parse_args()
     cb.install_signal_exits()
+    cb.use_build(args.build)
     bench = Bench(args)
     mib, seconds = cb.warm(bench.load, 2048)
     cb.say(f"warmed {mib} MiB of memory in {seconds:.1f} s")

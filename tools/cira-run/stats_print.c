@@ -85,10 +85,14 @@ static double ratio(uint64_t a, uint64_t b) {
   return b == 0 ? 0.0 : (double)a / (double)b;
 }
 
-/* Most memory the heap took here: managed pages, and chunks that the kernel
- * fills itself. */
+/* Most memory the heap took here. Chunks that the kernel fills itself are not
+ * counted page by page: a heap that never met its budget was here as a whole.
+ */
 static uint64_t here_bytes_peak(const cira_space_stats_t *s) {
-  uint64_t bytes = (s->resident_pages_peak + s->native_pages) * CIRA_PAGE_BYTES;
+  uint64_t bytes =
+      s->evictions == 0
+          ? s->far_bytes_peak
+          : (s->resident_pages_peak + s->native_pages) * CIRA_PAGE_BYTES;
   return s->local_bytes != 0 ? cira__min_u64(bytes, s->local_bytes) : bytes;
 }
 
