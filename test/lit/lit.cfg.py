@@ -16,6 +16,7 @@ plugin = os.path.join(config.cira_lib, "cira-dialect.so")
 config.substitutions += [
     ("%cira_plugin", f"--load-dialect-plugin={plugin} --load-pass-plugin={plugin}"),
     ("%cira_root", config.cira_root),
+    ("%mlir_include", os.path.join(config.llvm_tools, "..", "include")),
 ]
 config.environment["PATH"] = os.pathsep.join(
     [config.cira_bin, config.llvm_tools, os.environ.get("PATH", "")])
