@@ -66,8 +66,10 @@ def machine(build):
     cpu = re.search(r"^model name\s*:\s*(.*)$", read("/proc/cpuinfo"), re.M)
     flags = re.search(r"^CMAKE_C_FLAGS_RELWITHDEBINFO:[^=]*=(.*)$",
                       read(os.path.join(build, "CMakeCache.txt")), re.M)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], text=True,
-                            capture_output=True, check=False).stdout.strip()
+    commit = ""
+    if shutil.which("git"):
+        commit = subprocess.run(["git", "describe", "--always", "--dirty"], text=True,
+                                capture_output=True, check=False).stdout.strip()
     thp = re.search(r"\[(\w+)\]", read("/sys/kernel/mm/transparent_hugepage/enabled"))
     return {
         "cpu": cpu.group(1) if cpu else platform.machine(),
