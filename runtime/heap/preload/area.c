@@ -19,8 +19,10 @@ static __thread shim_guard_t *guard_top;
 
 /* ---- the wrapped functions ---------------------------------------------- */
 
-extern const shim_real_t __start_shim_real[];
-extern const shim_real_t __stop_shim_real[];
+extern const shim_real_t __start_shim_real[]
+    __attribute__((visibility("hidden")));
+extern const shim_real_t __stop_shim_real[]
+    __attribute__((visibility("hidden")));
 
 void *shim_resolve(const char *name, void **slot) {
   void *found = dlsym(RTLD_NEXT, name);
@@ -209,5 +211,20 @@ void shim_guards_abandon(const void *target) {
     shim_guard_t *g = guard_top;
     guard_top = g->up;
     guard_undo(g);
+  }
+}
+
+void shim_guards_forget(void) {
+  for (shim_guard_t *g = guard_top; g != NULL; g = g->up) {
+    g->stack_bytes = 0;
+    for (uint32_t i = 0; i < g->count; i++) {
+      g->areas[i].pinned = 0;
+    }
+  }
+}
+
+void shim_guard_unlink(shim_guard_t *g) {
+  if (guard_top == g) {
+    guard_top = g->up;
   }
 }

@@ -158,6 +158,7 @@ SHIM_SLOT(fexecve);
     return -1;                                                                 \
   }                                                                            \
   SHIM_GUARD_STACK();                                                          \
+  shim_guard_unlink(&guard);                                                   \
   shim_stats_replaced(true);                                                   \
   int result = (call);                                                         \
   int saved = errno;                                                           \

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * fork: both processes keep a right view of the far memory. The pager is
- * quiesced by fork handlers of the C library. Their order is what matters:
+ * quiesced by fork handlers of the C library, so fork, forkpty and daemon are
+ * covered alike; _Fork and clone call the same steps. Their order matters:
  *
  *   before   program's handlers, jemalloc takes its locks, pager is quiesced
- *   after    pager goes on, jemalloc lets go, (child: handler thread starts),
- *            program's handlers
+ *   after    jemalloc lets go, pager goes on or connects anew, program's
+ *            handlers
  *
  * The pager must come last before the fork: a thread that holds a lock of
- * jemalloc may be waiting for the pager. Handlers run in reverse order of their
- * registration before the fork, so ours are registered right before the first
- * of all, jemalloc's, when that passes through __register_atfork below. This
- * covers fork, forkpty and daemon alike; _Fork and clone call the same steps.
+ * jemalloc may be waiting for the pager. And connecting allocates. Handlers run
+ * in reverse order of their registration before the fork and in order after it,
+ * so ours are put around the first of all, jemalloc's, when that passes through
+ * __register_atfork below.
  *
  * When the pager refuses, the fork cannot be stopped any more at that point:
  * the child ends at once without having run anything, and the caller gets -1.
@@ -59,22 +60,19 @@ static void fork_child(void) {
   if (fork_status != CIRA_OK) {
     _exit(CIRA_EXIT_FAR); /* was never meant to be */
   }
+  shim_guards_forget(); /* the child's pager has no pins */
   shim_fds_reserve_low();
   cira_status_t status = cira_space_fork_child(cira__space);
   if (status != CIRA_OK) {
     cira__die("a forked child cannot reach the far memory: %s (%s)",
               cira_status_detail(), cira_status_name(status));
   }
+  if (cira_space_fork_finish(cira__space) != CIRA_OK) {
+    cira__die("a forked child cannot page: %s", cira_status_detail());
+  }
   shim_fds_adopt();
   shim_threads_child();
   shim_stats_child();
-}
-
-/* In the child, once jemalloc works again. */
-static void fork_finish(void) {
-  if (fork_status == CIRA_OK && cira_space_fork_finish(cira__space) != CIRA_OK) {
-    cira__die("a forked child cannot page: %s", cira_status_detail());
-  }
 }
 
 /* What pthread_atfork calls, in libraries and programs. */
@@ -87,13 +85,13 @@ SHIM_EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void),
   bool ours = atomic_exchange(&first, false);
   int error = 0;
   if (ours) {
-    error = REAL(__register_atfork)(fork_prepare, fork_parent, fork_child, NULL);
+    error = REAL(__register_atfork)(fork_prepare, NULL, NULL, NULL);
   }
   if (error == 0) {
     error = REAL(__register_atfork)(prepare, parent, child, dso);
   }
   if (ours && error == 0) {
-    error = REAL(__register_atfork)(NULL, NULL, fork_finish, NULL);
+    error = REAL(__register_atfork)(NULL, fork_parent, fork_child, NULL);
   }
   return error;
 }
@@ -138,7 +136,6 @@ SHIM_EXPORT pid_t _Fork(void) {
   pid_t pid = REAL(_Fork)();
   if (pid == 0) {
     fork_child();
-    fork_finish();
   } else {
     int saved = errno;
     cira_space_fork_parent(cira__space, pid > 0);
@@ -168,7 +165,6 @@ typedef struct {
 static int clone_child(void *p) {
   clone_start_t *start = p; /* our copy of the parent's memory */
   fork_child();
-  fork_finish();
   return start->run(start->argument);
 }
 

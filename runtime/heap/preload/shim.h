@@ -117,8 +117,13 @@ CIRA_COLD void shim_enter(shim_guard_t *g, shim_area_t *areas, uint32_t count,
                           const void *frame);
 /* Undoes it; keeps errno. */
 CIRA_COLD void shim_leave(shim_guard_t *g);
+/* Takes a guard out of the chain, for calls that may not return in a process
+ * whose memory lives on (exec in a vfork child). */
+void shim_guard_unlink(shim_guard_t *g);
 /* Undoes the guards that a jump to a frame at `target` abandons. */
 void shim_guards_abandon(const void *target);
+/* Forgets the pins of all guards of this thread: a forked child has none. */
+void shim_guards_forget(void);
 
 #define SHIM_GUARD(areas)                                                      \
   shim_guard_t guard __attribute__((cleanup(shim_leave)));                     \

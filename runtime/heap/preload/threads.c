@@ -364,7 +364,7 @@ void shim_threads_init(void) {
 }
 
 /* Only the forking thread is left: the others' records are dropped with their
- * pins (the pager's child has none but ours), their stacks are reused. */
+ * pins (the pager's child starts without any), their stacks are reused. */
 void shim_threads_child(void) {
   record_t *self = pthread_getspecific(record_key);
   record_t *r = records;
@@ -376,6 +376,11 @@ void shim_threads_child(void) {
       r->next = NULL;
       records = r;
       atomic_store(&r->tid, (pid_t)syscall(SYS_gettid));
+      if (r->pinned_bytes > 0) {
+        r->pinned_bytes =
+            cira_space_pin(cira__space, r->pinned, r->pinned_bytes,
+                           CIRA_PIN_READ | CIRA_PIN_WRITE);
+      }
     } else {
       r->next = spares;
       spares = r;
