@@ -166,6 +166,12 @@ bool ciraMachineAttrHasDevice(MlirAttribute attr, MlirStringRef name) {
   return cast<MachineAttr>(unwrap(attr)).hasDevice(unwrap(name));
 }
 
+MlirStringRef ciraMachineAttrGetDevice(MlirAttribute attr, intptr_t index) {
+  auto names = cast<MachineAttr>(unwrap(attr)).getDeviceNames();
+  bool there = index >= 0 && index < static_cast<intptr_t>(names.size());
+  return wrap(there ? names[static_cast<size_t>(index)] : StringRef());
+}
+
 bool ciraAttributeIsAAccess(MlirAttribute attr) {
   return isa<AccessAttr>(unwrap(attr));
 }

@@ -207,12 +207,16 @@ static bool isCoreOf(StringRef name, StringRef device) {
          llvm::all_of(name, llvm::isDigit);
 }
 
-bool MachineAttr::hasDevice(StringRef name) {
+llvm::SmallVector<StringRef> MachineAttr::getDeviceNames() {
   if (!getDevices()) {
-    return isCoreOf(name, "vortex") || isCoreOf(name, "helper");
+    return {"vortex", "helper"};
   }
-  return llvm::any_of(getDevices().getAsRange<StringAttr>(),
-                      [&](StringAttr d) { return isCoreOf(name, d); });
+  return llvm::to_vector(getDevices().getAsValueRange<StringAttr>());
+}
+
+bool MachineAttr::hasDevice(StringRef name) {
+  return llvm::any_of(getDeviceNames(),
+                      [&](StringRef device) { return isCoreOf(name, device); });
 }
 
 LogicalResult AccessAttr::verify(function_ref<InFlightDiagnostic()> emitError,

@@ -47,7 +47,9 @@ unsigned ciraOperationGetEffects(MlirOperation wrapped) {
   return bits;
 }
 
-bool ciraOperationIsPure(MlirOperation op) { return isPure(unwrap(op)); }
+bool ciraOperationIsPure(MlirOperation op) {
+  return isPure(unwrap(op));
+}
 
 bool ciraOperationPrecedes(MlirOperation wrappedFirst, MlirOperation second) {
   Operation *first = unwrap(wrappedFirst);

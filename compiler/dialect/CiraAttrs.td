@@ -88,6 +88,8 @@ def CIRA_MachineAttr : CIRA_Attr<"Machine", "machine"> {
     int64_t getTierBytesPerUs(Tier tier);
     /// The model of a module that carries none.
     static MachineAttr getDefault(::mlir::MLIRContext *context);
+    /// Names of the devices, those of the default if none are listed.
+    ::llvm::SmallVector<::llvm::StringRef> getDeviceNames();
     /// Is `name` a device of this machine, with or without a core number?
     bool hasDevice(::llvm::StringRef name);
   }];

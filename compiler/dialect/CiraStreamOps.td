@@ -162,8 +162,9 @@ def CIRA_StreamCreateFrontierOp : CIRA_StreamCreateOp<"frontier"> {
 def CIRA_StreamReleaseOp : CIRA_Op<"stream_release"> {
   let summary = "end a stream";
   let description = [{
-    Frees the stream and forgets what it still had under way. Futures that
-    were peeked before stay valid. Any later use of the stream is an error: at
+    Frees the stream and forgets what it still had under way; a prefetch of it
+    that still runs in an offload region ends there. Futures that were peeked
+    before stay valid. Any later use of the stream is an error: at
     compile time where it is seen, at run time otherwise.
 
     ```mlir

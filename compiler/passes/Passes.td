@@ -163,3 +163,87 @@ def CiraConvertAsync : Pass<"cira-convert-async"> {
     ```
   }];
 }
+
+def CiraPartitionOffload : Pass<"cira-partition-offload"> {
+  let summary = "run prefetches on a device where that gains";
+  let description = [{
+    For each run of neighbouring prefetches (`prefetch_stream`, `_indirect`,
+    `_chain`, `_tiles`, `_adjacency`) outside of an offload region:
+
+    gain = sum over the accesses of (latency of the tier - a hit)
+         - (hand-over + accesses x what the device is busy with one)
+
+    with `sync_ns` and `device_busy_ns` of the machine model. If it is positive,
+    the run moves into one `cira.offload` on `@vortex`, or on the machine's first
+    device if it has no such one. The number of accesses is the constant distance
+    or count of the prefetch; without one the op stays on the host.
+
+    Input: any module. Output: as above, a remark with all figures.
+
+    ```mlir
+    func.func @ahead(%s: !cira.stream) {
+      %c16 = arith.constant 16 : index
+      cira.prefetch_chain %s, %c16 : !cira.stream, index
+      return
+    }
+    // becomes
+    //   cira.offload @vortex {
+    //     cira.prefetch_chain %s, %c16 : !cira.stream, index
+    //   }
+    ```
+  }];
+}
+
+def CiraCheckTokens : Pass<"cira-check-tokens"> {
+  let summary = "refuse waits that never end";
+  let description = [{
+    Plays the signals and waits of each block and its offload regions through,
+    and fails with an error at every wait that never ends because the waits form
+    a cycle. Looks only at tokens whose uses are all directly in the block or
+    directly in its offload regions, and so refuses no correct program. A wait
+    that comes before its only signal in one thread is already refused by the
+    verifier.
+
+    Input: any module. Output: unchanged.
+
+    ```mlir
+    func.func @sound() {
+      %ready = cira.sync_token_create
+      %done = cira.sync_token_create
+      cira.offload @vortex {
+        cira.sync_token_wait %ready
+        cira.sync_token_signal %done
+      }
+      cira.sync_token_signal %ready
+      cira.sync_token_wait %done
+      return
+    }
+    // with the last two ops exchanged: an error at both waits
+    ```
+  }];
+}
+
+def CiraPlace : Pass<"cira-place"> {
+  let summary = "choose the tier of arrays";
+  let description = [{
+    For each `cira.alloc` of a handle without a tier: local, if its constant size
+    fits into the last-level cache; otherwise the farthest tier whose latency every
+    access in a loop hides, being asked for ahead: page distance times time of an
+    iteration. An access without a pattern hides nothing. An array that is passed
+    on, stored or made into a plain pointer is left to the runtime.
+
+    Input: the annotations of `cira-recognize` and `cira-prefetch-distance`.
+    Output: `tier(...)` on these allocations, a remark with the figures.
+
+    ```mlir
+    func.func @make() {
+      %n = arith.constant 16 : index
+      %h = cira.alloc(%n) : !cira.handle<f32>
+      cira.dealloc %h : !cira.handle<f32>
+      return
+    }
+    // becomes
+    //   %h = cira.alloc(%n) tier(local) : !cira.handle<f32>
+    ```
+  }];
+}

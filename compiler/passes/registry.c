@@ -30,8 +30,10 @@ static const struct {
   const char *stages;
 } pipelines[] = {
     {"cira-default", "what cira does to a module before it is lowered",
-     "cira-recognize,cira-prefetch-distance,cira-create-streams,"
-     "cira-convert-async,cira-coalesce"},
+     "cira-check-tokens,cira-recognize,cira-prefetch-distance,cira-place,"
+     "cira-prefetch-distance,"
+     "cira-create-streams,cira-partition-offload,cira-convert-async,"
+     "cira-coalesce"},
 };
 enum { pipeline_count = sizeof pipelines / sizeof pipelines[0] };
 

@@ -130,6 +130,11 @@ MLIR_CAPI_EXPORTED void ciraMachineAttrGetFigures(MlirAttribute attr,
 MLIR_CAPI_EXPORTED bool ciraMachineAttrHasDevice(MlirAttribute attr,
                                                  MlirStringRef name);
 
+/* Name of its i-th device, without a core number; empty past the last one. The
+ * text lives as long as the context. */
+MLIR_CAPI_EXPORTED MlirStringRef ciraMachineAttrGetDevice(MlirAttribute attr,
+                                                          intptr_t index);
+
 /* Is it a #cira.access<...>? */
 MLIR_CAPI_EXPORTED bool ciraAttributeIsAAccess(MlirAttribute attr);
 /* #cira.access; sizes in bytes. Null if refused (a stride of 0, say). */

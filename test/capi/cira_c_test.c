@@ -145,6 +145,9 @@ static void test_machine(void **state) {
   assert_true(ciraMachineAttrHasDevice(standard, str("helper_0")));
   assert_false(ciraMachineAttrHasDevice(standard, str("vortex_core_")));
   assert_false(ciraMachineAttrHasDevice(standard, str("gpu")));
+  assert_true(
+      mlirStringRefEqual(ciraMachineAttrGetDevice(standard, 1), str("helper")));
+  assert_int_equal(ciraMachineAttrGetDevice(standard, 2).length, 0);
 
   MlirAttribute none = {NULL};
   assert_true(mlirAttributeEqual(ciraMachineAttrGet(ctx, &m, none), standard));
