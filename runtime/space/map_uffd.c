@@ -323,7 +323,11 @@ static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
     if (errno == ENOENT || errno == EEXIST) {
       return false;
     }
-    __atomic_fetch_or((uint32_t *)(void *)page, 0, __ATOMIC_RELAXED);
+    /* Not an `or` with zero: compilers turn that into a load. */
+    uint32_t *word = (uint32_t *)(void *)page, same = *(volatile uint32_t *)word;
+    while (!__atomic_compare_exchange_n(word, &same, same, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
   }
   return false; /* pinned by the kernel (direct I/O): stays where it is */
 }
