@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
-enum { max_depth = 16 }; /* of a chain of index arithmetic or casts */
+/* Of a chain of index arithmetic or casts. Arithmetic branches, so the depth
+ * bounds the work at 2^12 steps per access. */
+enum { max_depth = 12 };
 
 /* ---- Parts of an access --------------------------------------------------
  */

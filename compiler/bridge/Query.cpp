@@ -57,6 +57,10 @@ bool ciraOperationPrecedes(MlirOperation wrappedFirst, MlirOperation second) {
   return here && here != first && first->isBeforeInBlock(here);
 }
 
+MlirOperation ciraOperationGetPrevInBlock(MlirOperation op) {
+  return wrap(unwrap(op)->getPrevNode());
+}
+
 bool ciraOperationIsAncestor(MlirOperation ancestor, MlirOperation op) {
   return unwrap(ancestor)->isAncestor(unwrap(op));
 }

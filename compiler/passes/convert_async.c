@@ -19,7 +19,9 @@
 #include <stdlib.h>
 
 static const char pass_name[] = "cira-convert-async";
-enum { pipelined_max = 8, chain_max = 16 };
+/* `window`: ops that a load moves at most, up and down; more would hide no
+ * more, and cost time in long blocks. */
+enum { pipelined_max = 8, chain_max = 16, window = 256 };
 
 /* ---- Common ----------------------------------------------------------------
  */
@@ -94,16 +96,12 @@ static bool defines_operand(MlirOperation op, MlirOperation load) {
 /* The op in front of which the load may begin. */
 static MlirOperation earliest(MlirOperation load) {
   MlirOperation best = load;
-  MlirOperation op = mlirBlockGetFirstOperation(mlirOperationGetBlock(load));
-  bool free = true; /* since the last op that the load may not cross */
-  for (; !mlirOperationEqual(op, load); op = mlirOperationGetNextInBlock(op)) {
-    if (defines_operand(op, load) || stops(op)) {
-      free = true;
-      best = load;
-    } else if (free) {
-      best = op;
-      free = false;
+  for (int i = 0; i < window; i++) {
+    MlirOperation op = ciraOperationGetPrevInBlock(best);
+    if (mlirOperationIsNull(op) || defines_operand(op, load) || stops(op)) {
+      break;
     }
+    best = op;
   }
   return best;
 }
@@ -156,7 +154,9 @@ static MlirBlock branch_with_all_uses(MlirOperation op, MlirValue value) {
 
 /* The op in front of which the value must be there, from `op` on. */
 static MlirOperation latest(MlirOperation op, MlirValue value) {
-  while (!mlirOperationIsNull(mlirOperationGetNextInBlock(op))) {
+  for (int i = 0;
+       i < window && !mlirOperationIsNull(mlirOperationGetNextInBlock(op));
+       i++) {
     MlirBlock branch = branch_with_all_uses(op, value);
     if (!mlirBlockIsNull(branch)) {
       op = mlirBlockGetFirstOperation(branch);

@@ -35,6 +35,10 @@ MLIR_CAPI_EXPORTED bool ciraOperationIsPure(MlirOperation op);
 MLIR_CAPI_EXPORTED bool ciraOperationPrecedes(MlirOperation first,
                                               MlirOperation second);
 
+/* The op in front of `op` in its block; null (ptr is NULL) if it is the
+ * first. */
+MLIR_CAPI_EXPORTED MlirOperation ciraOperationGetPrevInBlock(MlirOperation op);
+
 /* Is `ancestor` `op` itself or a region-holding op around it? */
 MLIR_CAPI_EXPORTED bool ciraOperationIsAncestor(MlirOperation ancestor,
                                                 MlirOperation op);

@@ -247,6 +247,8 @@ static void test_questions(void **state) {
   assert_true(ciraOperationPrecedes(store, inner));
   assert_false(ciraOperationPrecedes(offload, inner));
   assert_false(ciraOperationPrecedes(fence, inner));
+  assert_true(mlirOperationEqual(ciraOperationGetPrevInBlock(store), load));
+  assert_true(mlirOperationIsNull(ciraOperationGetPrevInBlock(constant)));
   assert_true(ciraOperationIsAncestor(offload, inner));
   assert_true(ciraOperationHasName(load, "cira.load"));
   assert_false(ciraOperationHasName(load, "cira.load_async"));

@@ -2,6 +2,7 @@
 # How lit runs the files below this folder: .mlir files and the C API
 # programs' .test files, by the RUN lines on top of each.
 import os
+import sys
 
 import lit.formats
 
@@ -16,6 +17,7 @@ plugin = os.path.join(config.cira_lib, "cira-dialect.so")
 config.substitutions += [
     ("%cira_plugin", f"--load-dialect-plugin={plugin} --load-pass-plugin={plugin}"),
     ("%cira_root", config.cira_root),
+    ("%python", sys.executable),
     ("%mlir_include", os.path.join(config.llvm_tools, "..", "include")),
 ]
 config.environment["PATH"] = os.pathsep.join(
