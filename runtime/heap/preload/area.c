@@ -76,6 +76,57 @@ uint64_t shim_string_bytes(const char *s, uint64_t max) {
   return n;
 }
 
+/* ---- near stacks -------------------------------------------------------- */
+
+static __thread void *near_stack_top;
+static __thread bool near_stack_busy;
+
+void shim_near_stack_install(void *top) {
+  near_stack_top = top;
+}
+
+#if defined(__x86_64__)
+uint64_t shim__switch_call(void *function, uint64_t a, uint64_t b, uint64_t c,
+                           uint64_t d, void *top);
+__asm__(".text\n"
+        ".type shim__switch_call,@function\n"
+        "shim__switch_call:\n"
+        "  .cfi_startproc\n"
+        "  push %rbp\n"
+        "  .cfi_def_cfa_offset 16\n"
+        "  .cfi_offset %rbp, -16\n"
+        "  mov %rsp, %rbp\n"
+        "  .cfi_def_cfa_register %rbp\n"
+        "  mov %r9, %rsp\n"
+        "  mov %rdi, %rax\n"
+        "  mov %rsi, %rdi\n"
+        "  mov %rdx, %rsi\n"
+        "  mov %rcx, %rdx\n"
+        "  mov %r8, %rcx\n"
+        "  call *%rax\n"
+        "  mov %rbp, %rsp\n"
+        "  pop %rbp\n"
+        "  .cfi_def_cfa %rsp, 8\n"
+        "  ret\n"
+        "  .cfi_endproc\n"
+        ".size shim__switch_call, . - shim__switch_call\n");
+#endif
+
+uint64_t shim_near_call(void *function, uint64_t a, uint64_t b, uint64_t c,
+                        uint64_t d) {
+#if defined(__x86_64__)
+  /* Busy: a handler that interrupted such a call moved on to a far stack. */
+  if (near_stack_top != NULL && !near_stack_busy) {
+    near_stack_busy = true;
+    uint64_t result = shim__switch_call(function, a, b, c, d, near_stack_top);
+    near_stack_busy = false;
+    return result;
+  }
+#endif
+  return ((uint64_t(*)(uint64_t, uint64_t, uint64_t, uint64_t))function)(a, b,
+                                                                         c, d);
+}
+
 /* ---- guards ------------------------------------------------------------- */
 
 static void area_bounce(shim_area_t *a) {
@@ -105,10 +156,10 @@ static void area_pin(shim_area_t *a) {
   }
   uint32_t flags = (a->how & SHIM_A_IN ? CIRA_PIN_READ : 0) |
                    (a->how & SHIM_A_OUT ? CIRA_PIN_WRITE : 0);
-  uint64_t got = cira_space_pin(cira__space, a->home, a->bytes, flags);
+  uint64_t got = shim_pin(a->home, a->bytes, flags);
   if (got < a->bytes) {
     if (got > 0) {
-      cira_space_unpin(cira__space, a->home, got);
+      shim_unpin(a->home, got);
     }
     /* What the kernel leaves alone in an output must keep its content. */
     a->how |= SHIM_A_IN;
@@ -120,7 +171,7 @@ static void area_pin(shim_area_t *a) {
 
 static void area_unpin(shim_area_t *a) {
   if (a->pinned > 0) {
-    cira_space_unpin(cira__space, a->home, a->pinned);
+    shim_unpin(a->home, a->pinned);
     a->pinned = 0;
   }
   if (a->copy != NULL) {
@@ -140,7 +191,7 @@ static void stack_pin(shim_guard_t *g, uint64_t frame) {
   while (bytes >= CIRA_PAGE_BYTES) {
     const void *lo = (const void *)(uintptr_t)(top - bytes);
     if (cira_space_contains(lo)) {
-      uint64_t got = cira_space_pin(cira__space, lo, bytes,
+      uint64_t got = shim_pin(lo, bytes,
                                     CIRA_PIN_READ | CIRA_PIN_WRITE);
       if (got == bytes) {
         g->stack_lo = top - bytes;
@@ -148,7 +199,7 @@ static void stack_pin(shim_guard_t *g, uint64_t frame) {
         return;
       }
       if (got > 0) {
-        cira_space_unpin(cira__space, lo, got);
+        shim_unpin(lo, got);
       }
     }
     bytes -= CIRA_PAGE_BYTES;
@@ -175,7 +226,7 @@ void shim_enter(shim_guard_t *g, shim_area_t *areas, uint32_t count,
 
 static void guard_undo(shim_guard_t *g) {
   if (g->stack_bytes > 0) {
-    cira_space_unpin(cira__space, (const void *)(uintptr_t)g->stack_lo,
+    shim_unpin((const void *)(uintptr_t)g->stack_lo,
                      g->stack_bytes);
     g->stack_bytes = 0;
   }

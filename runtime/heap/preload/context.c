@@ -18,9 +18,9 @@
 /* Makes [p, p+bytes) present by reading and writing it as the program would. */
 static void touch(const void *p, uint64_t bytes) {
   if (shim_far(p)) {
-    uint64_t got = cira_space_pin(cira__space, p, bytes,
+    uint64_t got = shim_pin(p, bytes,
                                   CIRA_PIN_READ | CIRA_PIN_WRITE);
-    cira_space_unpin(cira__space, p, got);
+    shim_unpin(p, got);
   }
 }
 

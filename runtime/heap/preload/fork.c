@@ -34,7 +34,7 @@
 static cira_status_t fork_status; /* of the last prepare; under fork's lock */
 static __thread bool fork_refused;
 
-static void fork_prepare(void) {
+static void fork_prepare_near(void) {
   if (!shim_ready) {
     fork_status = CIRA_PENDING; /* nothing to keep right yet */
     return;
@@ -47,13 +47,13 @@ static void fork_prepare(void) {
   }
 }
 
-static void fork_parent(void) {
+static void fork_parent_near(void) {
   if (fork_status == CIRA_OK) {
     cira_space_fork_parent(cira__space, true);
   }
 }
 
-static void fork_child(void) {
+static void fork_child_near(void) {
   if (fork_status == CIRA_PENDING) {
     return;
   }
@@ -73,6 +73,18 @@ static void fork_child(void) {
   shim_fds_adopt();
   shim_threads_child();
   shim_stats_child();
+}
+
+/* The steps, from whatever stack the program forks on. That stack is pinned by
+ * the wrapper, for the C library's part of the fork. */
+static void fork_prepare(void) {
+  shim_near_call((void *)(uintptr_t)fork_prepare_near, 0, 0, 0, 0);
+}
+static void fork_parent(void) {
+  shim_near_call((void *)(uintptr_t)fork_parent_near, 0, 0, 0, 0);
+}
+static void fork_child(void) {
+  shim_near_call((void *)(uintptr_t)fork_child_near, 0, 0, 0, 0);
 }
 
 /* What pthread_atfork calls, in libraries and programs. */
@@ -144,6 +156,13 @@ SHIM_EXPORT pid_t _Fork(void) {
   return pid;
 }
 
+SHIM_SLOT(daemon);
+SHIM_EXPORT int daemon(int keep_directory, int keep_streams) {
+  SHIM_GUARD_STACK();
+  int result = REAL(daemon)(keep_directory, keep_streams);
+  return result;
+}
+
 SHIM_SLOT(forkpty);
 SHIM_EXPORT pid_t forkpty(int *amaster, char *name, const struct termios *term,
                           const struct winsize *size) {
@@ -185,7 +204,7 @@ SHIM_EXPORT int clone(int (*run)(void *), void *stack, int flags,
    * the kernel stores the ids, and clears child_tid when the child ends: that
    * page stays pinned for good. */
   if (shim_far(child_tid)) {
-    (void)cira_space_pin(cira__space, child_tid, sizeof(pid_t), CIRA_PIN_WRITE);
+    (void)shim_pin(child_tid, sizeof(pid_t), CIRA_PIN_WRITE);
   }
   pid_t *where = parent_tid;
   int pid;

@@ -108,7 +108,7 @@ static void window_unpin(window_t *w) {
   int saved = errno;
   for (int i = 0; i < w->count; i++) {
     if (w->pinned[i] > 0) {
-      cira_space_unpin(cira__space, w->v[i].iov_base, w->pinned[i]);
+      shim_unpin(w->v[i].iov_base, w->pinned[i]);
     }
   }
   w->count = 0;
@@ -126,7 +126,7 @@ static void window_pin(window_t *w, place_t p, bool writing) {
     uint64_t got = n;
     w->pinned[w->count] = 0;
     if (n > 0 && cira_space_contains(base)) {
-      got = cira_space_pin(cira__space, base, n, flags);
+      got = shim_pin(base, n, flags);
       w->pinned[w->count] = got;
     }
     w->v[w->count].iov_base = base;

@@ -17,18 +17,57 @@
 
 #define CALLER __builtin_return_address(0)
 
+/* The heap, called on a near stack. */
+#define ON_NEAR(function, a, b, c)                                             \
+  shim_near_call((void *)(uintptr_t)(function), SHIM_WORD(a), SHIM_WORD(b),    \
+                 SHIM_WORD(c), 0)
+
+static inline void *heap_malloc(size_t bytes, const void *caller) {
+  return SHIM_FAR_STACK()
+             ? (void *)ON_NEAR(cira_heap_malloc, bytes, caller, 0)
+             : cira_heap_malloc(bytes, caller);
+}
+
+static inline void *heap_calloc(size_t count, size_t bytes,
+                                const void *caller) {
+  return SHIM_FAR_STACK()
+             ? (void *)ON_NEAR(cira_heap_calloc, count, bytes, caller)
+             : cira_heap_calloc(count, bytes, caller);
+}
+
+static inline void *heap_realloc(void *p, size_t bytes, const void *caller) {
+  return SHIM_FAR_STACK()
+             ? (void *)ON_NEAR(cira_heap_realloc, p, bytes, caller)
+             : cira_heap_realloc(p, bytes, caller);
+}
+
+static inline void *heap_aligned(size_t align, size_t bytes,
+                                 const void *caller) {
+  return SHIM_FAR_STACK()
+             ? (void *)ON_NEAR(cira_heap_aligned, align, bytes, caller)
+             : cira_heap_aligned(align, bytes, caller);
+}
+
+static inline void heap_free(void *p) {
+  if (SHIM_FAR_STACK()) {
+    (void)ON_NEAR(cira_heap_free, p, 0, 0);
+  } else {
+    cira_heap_free(p);
+  }
+}
+
 /* ---- C ------------------------------------------------------------------ */
 
 SHIM_EXPORT void *malloc(size_t bytes) {
-  return cira_heap_malloc(bytes, CALLER);
+  return heap_malloc(bytes, CALLER);
 }
 
 SHIM_EXPORT void *calloc(size_t count, size_t bytes) {
-  return cira_heap_calloc(count, bytes, CALLER);
+  return heap_calloc(count, bytes, CALLER);
 }
 
 SHIM_EXPORT void *realloc(void *p, size_t bytes) {
-  return cira_heap_realloc(p, bytes, CALLER);
+  return heap_realloc(p, bytes, CALLER);
 }
 
 SHIM_EXPORT void *reallocarray(void *p, size_t count, size_t bytes) {
@@ -37,16 +76,16 @@ SHIM_EXPORT void *reallocarray(void *p, size_t count, size_t bytes) {
     errno = ENOMEM;
     return NULL;
   }
-  return cira_heap_realloc(p, total, CALLER);
+  return heap_realloc(p, total, CALLER);
 }
 
 SHIM_EXPORT void free(void *p) {
-  cira_heap_free(p);
+  heap_free(p);
 }
 
 void cfree(void *p);
 SHIM_EXPORT void cfree(void *p) {
-  cira_heap_free(p);
+  heap_free(p);
 }
 
 static bool power_of_two(size_t x) {
@@ -58,7 +97,7 @@ SHIM_EXPORT int posix_memalign(void **out, size_t align, size_t bytes) {
     return EINVAL;
   }
   int saved = errno; /* reports by its result, not by errno */
-  void *p = cira_heap_aligned(align, bytes, CALLER);
+  void *p = heap_aligned(align, bytes, CALLER);
   errno = saved;
   if (p == NULL) {
     return ENOMEM;
@@ -72,7 +111,7 @@ SHIM_EXPORT void *aligned_alloc(size_t align, size_t bytes) {
     errno = EINVAL;
     return NULL;
   }
-  return cira_heap_aligned(align, bytes, CALLER);
+  return heap_aligned(align, bytes, CALLER);
 }
 
 SHIM_EXPORT void *memalign(size_t align, size_t bytes) {
@@ -84,11 +123,11 @@ SHIM_EXPORT void *memalign(size_t align, size_t bytes) {
     errno = EINVAL;
     return NULL;
   }
-  return cira_heap_aligned(power, bytes, CALLER);
+  return heap_aligned(power, bytes, CALLER);
 }
 
 SHIM_EXPORT void *valloc(size_t bytes) {
-  return cira_heap_aligned(CIRA_PAGE_BYTES, bytes, CALLER);
+  return heap_aligned(CIRA_PAGE_BYTES, bytes, CALLER);
 }
 
 SHIM_EXPORT void *pvalloc(size_t bytes) {
@@ -96,7 +135,7 @@ SHIM_EXPORT void *pvalloc(size_t bytes) {
     errno = ENOMEM;
     return NULL;
   }
-  return cira_heap_aligned(CIRA_PAGE_BYTES,
+  return heap_aligned(CIRA_PAGE_BYTES,
                            cira__align_up(bytes, CIRA_PAGE_BYTES), CALLER);
 }
 
@@ -107,7 +146,7 @@ SHIM_EXPORT size_t malloc_usable_size(void *p) {
 /* The C library would allocate these itself, that is near, for the program. */
 
 static char *string_copy(const char *s, size_t length, const void *caller) {
-  char *copy = cira_heap_malloc(length + 1, caller);
+  char *copy = heap_malloc(length + 1, caller);
   if (copy != NULL) {
     memcpy(copy, s, length);
     copy[length] = '\0';
@@ -137,7 +176,7 @@ SHIM_EXPORT char *__strndup(const char *s, size_t max) {
 
 SHIM_EXPORT wchar_t *wcsdup(const wchar_t *s) {
   size_t bytes = (wcslen(s) + 1) * sizeof(wchar_t);
-  wchar_t *copy = cira_heap_malloc(bytes, CALLER);
+  wchar_t *copy = heap_malloc(bytes, CALLER);
   return copy == NULL ? NULL : memcpy(copy, s, bytes);
 }
 
@@ -178,8 +217,8 @@ CIRA_COLD static void *new_failed(size_t align, size_t bytes,
       abort();
     }
     handler();
-    void *p = align == 0 ? cira_heap_malloc(bytes, caller)
-                         : cira_heap_aligned(align, bytes, caller);
+    void *p = align == 0 ? heap_malloc(bytes, caller)
+                         : heap_aligned(align, bytes, caller);
     if (p != NULL) {
       return p;
     }
@@ -206,26 +245,26 @@ CIRA_COLD static void *new_failed_nothrow(const char *name, size_t bytes,
 #define NEW(name)                                                              \
   void *name(size_t bytes);                                                    \
   SHIM_EXPORT void *name(size_t bytes) {                                       \
-    void *p = cira_heap_malloc(bytes, CALLER);                                 \
+    void *p = heap_malloc(bytes, CALLER);                                 \
     return CIRA_LIKELY(p != NULL) ? p : new_failed(0, bytes, CALLER);          \
   }
 #define NEW_NOTHROW(name)                                                      \
   void *name(size_t bytes, const void *tag);                                   \
   SHIM_EXPORT void *name(size_t bytes, const void *tag) {                      \
-    void *p = cira_heap_malloc(bytes, CALLER);                                 \
+    void *p = heap_malloc(bytes, CALLER);                                 \
     return CIRA_LIKELY(p != NULL) ? p                                          \
                                   : new_failed_nothrow(#name, bytes, 0, tag);  \
   }
 #define NEW_ALIGNED(name)                                                      \
   void *name(size_t bytes, size_t align);                                      \
   SHIM_EXPORT void *name(size_t bytes, size_t align) {                         \
-    void *p = cira_heap_aligned(align, bytes, CALLER);                         \
+    void *p = heap_aligned(align, bytes, CALLER);                         \
     return CIRA_LIKELY(p != NULL) ? p : new_failed(align, bytes, CALLER);      \
   }
 #define NEW_ALIGNED_NOTHROW(name)                                              \
   void *name(size_t bytes, size_t align, const void *tag);                     \
   SHIM_EXPORT void *name(size_t bytes, size_t align, const void *tag) {        \
-    void *p = cira_heap_aligned(align, bytes, CALLER);                         \
+    void *p = heap_aligned(align, bytes, CALLER);                         \
     return CIRA_LIKELY(p != NULL)                                              \
                ? p                                                             \
                : new_failed_nothrow(#name, bytes, align, tag);                 \
@@ -233,7 +272,7 @@ CIRA_COLD static void *new_failed_nothrow(const char *name, size_t bytes,
 #define DELETE(name, ...)                                                      \
   void name(void *p, ##__VA_ARGS__);                                           \
   SHIM_EXPORT void name(void *p, ##__VA_ARGS__) {                              \
-    cira_heap_free(p);                                                         \
+    heap_free(p);                                                         \
   }
 
 NEW(_Znwm) /* new */

@@ -74,6 +74,34 @@ static inline bool shim_far(const void *p) {
   SHIM_FAR_PICK(__VA_ARGS__, SHIM_FAR_7, SHIM_FAR_6, SHIM_FAR_5, SHIM_FAR_4,   \
                 SHIM_FAR_3, SHIM_FAR_2, SHIM_FAR_1, )(__VA_ARGS__)
 
+/* ---- runtime code on a near stack --------------------------------------- */
+
+/* The pager works with all signals blocked: it must never run on a far stack,
+ * whose next page may be missing. Calls from far stacks switch to a near stack
+ * that each thread has for this. Up to four arguments of word size. */
+CIRA_COLD uint64_t shim_near_call(void *function, uint64_t a, uint64_t b,
+                                  uint64_t c, uint64_t d);
+/* Gives the calling thread its near stack, which ends at top. */
+void shim_near_stack_install(void *top);
+
+#define SHIM_WORD(x) ((uint64_t)(uintptr_t)(x))
+static inline uint64_t shim_pin(const void *p, uint64_t bytes,
+                                uint32_t flags) {
+  return SHIM_FAR_STACK() ? shim_near_call((void *)(uintptr_t)cira_space_pin,
+                                           SHIM_WORD(cira__space), SHIM_WORD(p),
+                                           bytes, flags)
+                          : cira_space_pin(cira__space, p, bytes, flags);
+}
+
+static inline void shim_unpin(const void *p, uint64_t bytes) {
+  if (SHIM_FAR_STACK()) {
+    (void)shim_near_call((void *)(uintptr_t)cira_space_unpin,
+                         SHIM_WORD(cira__space), SHIM_WORD(p), bytes, 0);
+  } else {
+    cira_space_unpin(cira__space, p, bytes);
+  }
+}
+
 /* ---- pinned areas ------------------------------------------------------- */
 
 #define SHIM_A_IN 1u     /* the kernel reads it */

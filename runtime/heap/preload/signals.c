@@ -244,20 +244,29 @@ SHIM_EXPORT int sigaltstack(const stack_t *restrict ss,
 
 /* ---- sigaction and its relatives ---------------------------------------- */
 
-static void program_action_swap(const struct sigaction *act,
-                                struct sigaction *old) {
-  struct sigaction fresh = {0};
-  if (act != NULL) {
-    fresh = *act; /* may fault: before the lock */
-  }
+static void program_action_exchange(const struct sigaction *fresh,
+                                    struct sigaction *was) {
   uint64_t blocked = cira__signals_block();
   cira__lock(&program_lock);
-  struct sigaction was = program_action;
-  if (act != NULL) {
-    program_action = fresh;
+  *was = program_action;
+  if (fresh != NULL) {
+    program_action = *fresh;
   }
   cira__unlock(&program_lock);
   cira__signals_restore(blocked);
+}
+
+static void program_action_swap(const struct sigaction *act,
+                                struct sigaction *old) {
+  struct sigaction fresh = {0};
+  struct sigaction was;
+  if (act != NULL) {
+    fresh = *act; /* may fault: before the lock */
+  }
+  /* The two variables are on this stack, which may be far. */
+  SHIM_GUARD_STACK();
+  shim_near_call((void *)(uintptr_t)program_action_exchange,
+                 SHIM_WORD(act != NULL ? &fresh : NULL), SHIM_WORD(&was), 0, 0);
   if (old != NULL) {
     *old = was;
   }

@@ -39,7 +39,7 @@ static size_t block_piece(char *p, size_t n, FILE *f, bool writing) {
   uint64_t got = n;
   bool far = cira_space_contains(p);
   if (far) {
-    got = cira_space_pin(cira__space, p, n,
+    got = shim_pin(p, n,
                          writing ? CIRA_PIN_READ : CIRA_PIN_WRITE);
   }
   shim_guard_t guard __attribute__((cleanup(shim_leave)));
@@ -48,7 +48,7 @@ static size_t block_piece(char *p, size_t n, FILE *f, bool writing) {
                         : REAL(fread_unlocked)(p, 1, got, f);
   if (far) {
     int saved = errno;
-    cira_space_unpin(cira__space, p, got);
+    shim_unpin(p, got);
     errno = saved;
   }
   return done < got ? done : got;

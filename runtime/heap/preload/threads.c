@@ -8,7 +8,9 @@
  *
  * A record per thread lies in the same mapping as its alternate stack:
  *
- *   | guard page | alternate stack, 256 KiB | record page |
+ *   | guard | alternate stack, 256 KiB | guard | near stack, 128 KiB | record |
+ *
+ * The near stack is for runtime code called from a far one (shim.h).
  *
  * A thread's memory can be touched until its very last instruction, by other
  * keys' destructors and by the kernel. So nothing is undone by the thread
@@ -30,7 +32,8 @@
 #include "heap/preload/shim.h"
 
 #define ALT_BYTES (UINT64_C(256) << 10) /* 256 KiB */
-#define RECORD_BYTES (ALT_BYTES + 2 * CIRA_PAGE_BYTES)
+#define NEAR_BYTES (UINT64_C(128) << 10) /* 128 KiB */
+#define RECORD_BYTES (ALT_BYTES + NEAR_BYTES + 3 * CIRA_PAGE_BYTES)
 #define SPARE_MAX 64u
 
 typedef struct record {
@@ -54,7 +57,12 @@ static pthread_key_t record_key;
 static bool threads_ready;
 
 static char *record_map(record_t *r) {
-  return (char *)r - ALT_BYTES - CIRA_PAGE_BYTES;
+  return (char *)r - (RECORD_BYTES - CIRA_PAGE_BYTES);
+}
+
+static void record_stacks_install(record_t *r) {
+  shim_altstack_install(record_map(r) + CIRA_PAGE_BYTES, ALT_BYTES);
+  shim_near_stack_install(r); /* grows down from the record */
 }
 
 static record_t *record_new(void) {
@@ -73,7 +81,8 @@ static record_t *record_new(void) {
       return NULL;
     }
     mprotect(map, CIRA_PAGE_BYTES, PROT_NONE);
-    r = (record_t *)(void *)(map + CIRA_PAGE_BYTES + ALT_BYTES);
+    mprotect(map + CIRA_PAGE_BYTES + ALT_BYTES, CIRA_PAGE_BYTES, PROT_NONE);
+    r = (record_t *)(void *)(map + RECORD_BYTES - CIRA_PAGE_BYTES);
   }
   memset(r, 0, sizeof(*r));
   return r;
@@ -91,7 +100,7 @@ static void record_list(record_t *r) {
 /* Undoes everything of a thread that is gone; r is not listed any more. */
 static void record_retire(record_t *r) {
   if (r->pinned_bytes > 0) {
-    cira_space_unpin(cira__space, r->pinned, r->pinned_bytes);
+    shim_unpin(r->pinned, r->pinned_bytes);
   }
   cira_space_thread_remove(cira__space);
   uint64_t blocked = cira__signals_block();
@@ -145,10 +154,10 @@ static void records_reap(pthread_t joined, bool any_joined) {
 /* ---- life of a thread --------------------------------------------------- */
 
 static void thread_begin(record_t *r) {
-  shim_altstack_install((char *)r - ALT_BYTES, ALT_BYTES);
+  record_stacks_install(r);
   atomic_store(&r->tid, (pid_t)syscall(SYS_gettid));
   pthread_setspecific(record_key, r);
-  cira_heap_thread_start();
+  shim_near_call((void *)(uintptr_t)cira_heap_thread_start, 0, 0, 0, 0);
 }
 
 /* Runs in each round of key destructors; the last round is the end, so that
@@ -160,7 +169,7 @@ static void thread_end(void *value) {
     pthread_setspecific(record_key, r);
     return;
   }
-  cira_heap_thread_exit();
+  shim_near_call((void *)(uintptr_t)cira_heap_thread_exit, 0, 0, 0, 0);
   atomic_store(&r->ending, true);
 }
 
@@ -199,7 +208,7 @@ static bool stack_top_pin(record_t *r, const pthread_attr_t *attr) {
   if (need > bytes) {
     need = bytes;
   }
-  uint64_t got = cira_space_pin(cira__space, top - need, need,
+  uint64_t got = shim_pin(top - need, need,
                                 CIRA_PIN_READ | CIRA_PIN_WRITE);
   r->pinned = top - need;
   r->pinned_bytes = got;
@@ -222,7 +231,7 @@ static void start_undo(record_t *r) {
   record_retire(r);
 }
 
-static record_t *start_prepare(void) {
+static record_t *start_prepare_near(void) {
   records_reap(0, false);
   record_t *r = record_new();
   if (r != NULL) {
@@ -230,6 +239,12 @@ static record_t *start_prepare(void) {
     cira_space_thread_add(cira__space);
   }
   return r;
+}
+
+/* Locks are held with signals blocked: not on a far stack. */
+static record_t *start_prepare(void) {
+  return (record_t *)shim_near_call((void *)(uintptr_t)start_prepare_near, 0, 0,
+                                    0, 0);
 }
 
 SHIM_SLOT(pthread_create);
@@ -266,7 +281,7 @@ SHIM_EXPORT int pthread_create(pthread_t *restrict out,
     }
   }
   if (error != 0) {
-    start_undo(r);
+    shim_near_call((void *)(uintptr_t)start_undo, SHIM_WORD(r), 0, 0, 0);
   }
   return error;
 }
@@ -289,7 +304,7 @@ SHIM_EXPORT int thrd_create(thrd_t *out, thrd_start_t start, void *argument) {
   if (result == thrd_success) {
     r->handle = *where;
   } else {
-    start_undo(r);
+    shim_near_call((void *)(uintptr_t)start_undo, SHIM_WORD(r), 0, 0, 0);
   }
   return result;
 }
@@ -298,7 +313,7 @@ SHIM_EXPORT int thrd_create(thrd_t *out, thrd_start_t start, void *argument) {
 
 static int joined(int error, pthread_t thread) {
   if (error == 0 && threads_ready) {
-    records_reap(thread, true);
+    shim_near_call((void *)(uintptr_t)records_reap, thread, true, 0, 0);
   }
   return error;
 }
@@ -359,7 +374,7 @@ void shim_threads_init(void) {
                               "thread; raise the limit on memory");
     _exit(CIRA_EXIT_FAR);
   }
-  shim_altstack_install((char *)r - ALT_BYTES, ALT_BYTES);
+  record_stacks_install(r);
   threads_ready = true;
 }
 
@@ -378,7 +393,7 @@ void shim_threads_child(void) {
       atomic_store(&r->tid, (pid_t)syscall(SYS_gettid));
       if (r->pinned_bytes > 0) {
         r->pinned_bytes =
-            cira_space_pin(cira__space, r->pinned, r->pinned_bytes,
+            shim_pin(r->pinned, r->pinned_bytes,
                            CIRA_PIN_READ | CIRA_PIN_WRITE);
       }
     } else {
