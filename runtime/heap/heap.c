@@ -187,7 +187,8 @@ static void near_count(int64_t bytes) {
   cira_space_stats_t *stats = (cira_space_stats_t *)cira_space_stats(heap.space);
   uint64_t now = __atomic_add_fetch(&stats->near_bytes, (uint64_t)bytes,
                                     __ATOMIC_RELAXED);
-  if (bytes > 0 && now > stats->near_bytes_peak) {
+  if (bytes > 0 &&
+      now > __atomic_load_n(&stats->near_bytes_peak, __ATOMIC_RELAXED)) {
     __atomic_store_n(&stats->near_bytes_peak, now, __ATOMIC_RELAXED);
   }
 }

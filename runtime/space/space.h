@@ -23,7 +23,14 @@
 
 #include "base/base.h"
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CIRA_SPACE_BASE UINT64_C(0x590000000000) /* its shadow is elsewhere */
+#endif
+#endif
+#ifndef CIRA_SPACE_BASE
 #define CIRA_SPACE_BASE UINT64_C(0x200000000000)
+#endif
 #define CIRA_SPACE_BYTES_MAX (UINT64_C(16) << 40)  /* 16 TiB */
 #define CIRA_SPACE_LOCAL_MIN (UINT64_C(64) << 12)  /* 64 pages, 256 KiB */
 

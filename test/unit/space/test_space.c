@@ -26,6 +26,13 @@
 
 #define PAGE 4096u
 
+/* In thread mode the handler reads pages of the program that the kernel has
+ * write-protected for it; the thread sanitizer cannot see that. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void) {
+  return "race:cira__home_write\n";
+}
+
 static cira_space_mode_t mode;
 static const char *url;
 static cira_space_t *space;
