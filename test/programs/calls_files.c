@@ -61,8 +61,7 @@ static void read_and_write(const char *path) {
   say("preadv2", preadv2(fd, v, 3, 5, 0));
   say("readv bad count", readv(fd, v, -1));
   say("read bad fd", read(-1, big, BIG));
-  say("write to read-only",
-      write(open("/dev/null", O_RDONLY), big, BIG));
+  say("write to read-only", write(open("/dev/null", O_RDONLY), big, BIG));
 
   off_t *at = fresh(sizeof(*at));
   *at = 100;

@@ -119,7 +119,8 @@ static void sockets(void) {
   *value = 1;
   *n = sizeof(*a);
   push_out();
-  say("setsockopt", setsockopt(s, SOL_SOCKET, SO_REUSEADDR, value, sizeof(int)));
+  say("setsockopt",
+      setsockopt(s, SOL_SOCKET, SO_REUSEADDR, value, sizeof(int)));
   say("bind", bind(s, (struct sockaddr *)a, sizeof(*a)));
   push_out();
   say("getsockname", getsockname(s, (struct sockaddr *)a, n));
@@ -247,7 +248,8 @@ static void time_and_limits(void) {
   char *name = far_string("far-name");
   say("pthread_setname_np", pthread_setname_np(pthread_self(), name));
   push_out();
-  say("pthread_getname_np", pthread_getname_np(pthread_self(), name, 9) == ERANGE);
+  say("pthread_getname_np",
+      pthread_getname_np(pthread_self(), name, 9) == ERANGE);
 }
 
 static void memory_calls(void) {

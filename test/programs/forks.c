@@ -18,7 +18,8 @@ static int ended(pid_t pid) {
   return status;
 }
 
-/* Reads all, changes a part, forks on, checks that nobody else's changes show. */
+/* Reads all, changes a part, forks on, checks that nobody else's changes show.
+ */
 static int tree(unsigned char *p, int depth, int id) {
   uint64_t before = checksum(p, BYTES);
   for (size_t i = (size_t)id; i < BYTES; i += 4001) {
@@ -148,8 +149,8 @@ static void starts(void) {
       posix_spawn(where, far_string("/bin/sh"), fa, attr, argv, envp));
   say("status", WEXITSTATUS(ended(*where)));
   push_out();
-  say("posix_spawnp", posix_spawnp(where, far_string("sh"), NULL, NULL, argv,
-                                   environ));
+  say("posix_spawnp",
+      posix_spawnp(where, far_string("sh"), NULL, NULL, argv, environ));
   say("status", WEXITSTATUS(ended(*where)));
   say("posix_spawn missing",
       posix_spawn(where, far_string("/no/such"), fa, attr, argv, envp));
@@ -157,8 +158,8 @@ static void starts(void) {
   fflush(stdout);
   say("system", WEXITSTATUS(system(far_string("echo $FAR_VARIABLE; exit 5"))));
   fflush(stdout);
-  FILE *f = popen(far_string("echo from popen; cat /dev/null"),
-                  far_string("r"));
+  FILE *f =
+      popen(far_string("echo from popen; cat /dev/null"), far_string("r"));
   char *line = fresh(100);
   say("popen", fgets(line, 100, f) != NULL);
   printf("%s", line);

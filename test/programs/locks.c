@@ -125,13 +125,12 @@ static void timeouts(void) {
   pthread_mutex_lock(&s->cond_mutex);
   *t = soon(CLOCK_REALTIME, 5);
   push_out();
-  printf("cond %s\n", strerror(pthread_cond_timedwait(&s->cond, &s->cond_mutex,
-                                                      t)));
+  printf("cond %s\n",
+         strerror(pthread_cond_timedwait(&s->cond, &s->cond_mutex, t)));
   *t = soon(CLOCK_MONOTONIC, 5);
   push_out();
-  printf("cond clock %s\n",
-         strerror(pthread_cond_clockwait(&s->cond, &s->cond_mutex,
-                                         CLOCK_MONOTONIC, t)));
+  printf("cond clock %s\n", strerror(pthread_cond_clockwait(
+                                &s->cond, &s->cond_mutex, CLOCK_MONOTONIC, t)));
   pthread_mutex_unlock(&s->cond_mutex);
   sem_t *none = malloc(sizeof(*none));
   sem_init(none, 0, 0);
@@ -194,7 +193,9 @@ static void endings(void) {
   for (int i = 0; i < 50; i++) {
     push_out();
     pthread_t *where = malloc(sizeof(*where));
-    say("detached", pthread_create(where, attr, worker == NULL ? NULL : (void *(*)(void *))c11, NULL));
+    say("detached",
+        pthread_create(where, attr,
+                       worker == NULL ? NULL : (void *(*)(void *))c11, NULL));
     usleep(100);
   }
 }

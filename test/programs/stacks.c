@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Stacks in the heap: threads, coroutines, jumps; system calls and signals while
- * running on them. */
+ * Stacks in the heap: threads, coroutines, jumps; system calls and signals
+ * while running on them. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>

@@ -123,8 +123,8 @@ uint64_t shim_near_call(void *function, uint64_t a, uint64_t b, uint64_t c,
     return result;
   }
 #endif
-  return ((uint64_t(*)(uint64_t, uint64_t, uint64_t, uint64_t))function)(a, b,
-                                                                         c, d);
+  return ((uint64_t (*)(uint64_t, uint64_t, uint64_t, uint64_t))function)(a, b,
+                                                                          c, d);
 }
 
 /* ---- guards ------------------------------------------------------------- */
@@ -191,8 +191,7 @@ static void stack_pin(shim_guard_t *g, uint64_t frame) {
   while (bytes >= CIRA_PAGE_BYTES) {
     const void *lo = (const void *)(uintptr_t)(top - bytes);
     if (cira_space_contains(lo)) {
-      uint64_t got = shim_pin(lo, bytes,
-                                    CIRA_PIN_READ | CIRA_PIN_WRITE);
+      uint64_t got = shim_pin(lo, bytes, CIRA_PIN_READ | CIRA_PIN_WRITE);
       if (got == bytes) {
         g->stack_lo = top - bytes;
         g->stack_bytes = bytes;
@@ -226,8 +225,7 @@ void shim_enter(shim_guard_t *g, shim_area_t *areas, uint32_t count,
 
 static void guard_undo(shim_guard_t *g) {
   if (g->stack_bytes > 0) {
-    shim_unpin((const void *)(uintptr_t)g->stack_lo,
-                     g->stack_bytes);
+    shim_unpin((const void *)(uintptr_t)g->stack_lo, g->stack_bytes);
     g->stack_bytes = 0;
   }
   for (uint32_t i = g->count; i > 0; i--) {
@@ -255,10 +253,9 @@ void shim_guards_abandon(const void *target) {
   /* Stacks grow down: what lies below the target is left for good. A handler's
    * alternate stack is left when the target lies elsewhere. */
   bool target_alt = shim_on_altstack(target);
-  while (guard_top != NULL &&
-         (shim_on_altstack(guard_top) != target_alt
-              ? !target_alt
-              : (const void *)guard_top < target)) {
+  while (guard_top != NULL && (shim_on_altstack(guard_top) != target_alt
+                                   ? !target_alt
+                                   : (const void *)guard_top < target)) {
     shim_guard_t *g = guard_top;
     guard_top = g->up;
     guard_undo(g);

@@ -55,8 +55,7 @@ WRAP(int, epoll_ctl, (int fd, int op, int of, struct epoll_event *e),
      (fd, op, of, e), OPT_IN(e))
 WRAP(int, epoll_wait, (int fd, struct epoll_event *e, int n, int timeout),
      (fd, e, n, timeout), OUT(e, COUNTED(n, e)))
-WRAP(int, eventfd_read, (int fd, eventfd_t *value), (fd, value),
-     OPT_OUT(value))
+WRAP(int, eventfd_read, (int fd, eventfd_t *value), (fd, value), OPT_OUT(value))
 
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *t,
@@ -161,7 +160,8 @@ WRAP(int, uname, (struct utsname * u), (u), OPT_OUT(u))
 WRAP(int, sysinfo, (struct sysinfo * s), (s), OPT_OUT(s))
 WRAP(int, sethostname, (const char *name, size_t bytes), (name, bytes),
      IN(name, bytes))
-WRAP(int, getgroups, (int n, gid_t *list), (n, list), OUT(list, COUNTED(n, list)))
+WRAP(int, getgroups, (int n, gid_t *list), (n, list),
+     OUT(list, COUNTED(n, list)))
 WRAP(int, setgroups, (size_t n, const gid_t *list), (n, list),
      IN(list, n * sizeof(*list)))
 WRAP(int, getresuid, (uid_t * r, uid_t *e, uid_t *s), (r, e, s), OPT_OUT(r),
@@ -170,8 +170,8 @@ WRAP(int, getresgid, (gid_t * r, gid_t *e, gid_t *s), (r, e, s), OPT_OUT(r),
      OPT_OUT(e), OPT_OUT(s))
 WRAP(int, klogctl, (int type, char *buf, int n), (type, buf, n),
      OUT(buf, COUNTED(n, buf)))
-WRAP(ssize_t, getrandom, (void *buf, size_t n, unsigned flags),
-     (buf, n, flags), OUT(buf, n))
+WRAP(ssize_t, getrandom, (void *buf, size_t n, unsigned flags), (buf, n, flags),
+     OUT(buf, n))
 WRAP(int, getentropy, (void *buf, size_t n), (buf, n),
      OUT(buf, cira__min_u64(n, 256)))
 

@@ -29,9 +29,8 @@ WRAP(int, bind, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n),
      ADDR_IN(a, n))
 WRAP(int, connect, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n),
      ADDR_IN(a, n))
-WRAP(int, accept,
-     (int fd, struct sockaddr *restrict a, socklen_t *restrict n), (fd, a, n),
-     OUT(a, length_of(n)), LENGTH(n))
+WRAP(int, accept, (int fd, struct sockaddr *restrict a, socklen_t *restrict n),
+     (fd, a, n), OUT(a, length_of(n)), LENGTH(n))
 WRAP(int, accept4,
      (int fd, struct sockaddr *restrict a, socklen_t *restrict n, int flags),
      (fd, a, n, flags), OUT(a, length_of(n)), LENGTH(n))
@@ -57,8 +56,8 @@ static bool is_stream(int fd) {
   int type = 0;
   int saved = errno;
   socklen_t n = sizeof(type);
-  bool stream =
-      getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM;
+  bool stream = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+                type == SOCK_STREAM;
   errno = saved;
   return stream;
 }
@@ -221,7 +220,8 @@ static bool flat_make(flat_t *f, char *stack, uint64_t bytes) {
   return true;
 }
 
-/* Copies `bytes` bytes between the flat buffer and the pieces from `skip` on. */
+/* Copies `bytes` bytes between the flat buffer and the pieces from `skip` on.
+ */
 static void flat_copy(const flat_t *f, const struct msghdr *m, uint64_t skip,
                       uint64_t bytes, bool to_flat) {
   char *flat = f->one.iov_base;
@@ -350,8 +350,8 @@ SHIM_EXPORT int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags) {
 
 SHIM_EXPORT int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags,
                          struct timespec *timeout) {
-  if (CIRA_LIKELY(!(messages_far(v, n) | SHIM_FAR_1(timeout) |
-                    SHIM_FAR_STACK()))) {
+  if (CIRA_LIKELY(
+          !(messages_far(v, n) | SHIM_FAR_1(timeout) | SHIM_FAR_STACK()))) {
     return REAL(recvmmsg)(fd, v, n, flags, timeout);
   }
   uint64_t limit_ns = UINT64_MAX;

@@ -133,12 +133,10 @@ int __xmknod(int v, const char *path, mode_t mode, dev_t *dev);
 OLD(__xstat, (int v, const char *path, struct stat *st), stat(path, st))
 OLD(__xstat64, (int v, const char *path, struct stat64 *st), stat64(path, st))
 OLD(__lxstat, (int v, const char *path, struct stat *st), lstat(path, st))
-OLD(__lxstat64, (int v, const char *path, struct stat64 *st),
-    lstat64(path, st))
+OLD(__lxstat64, (int v, const char *path, struct stat64 *st), lstat64(path, st))
 OLD(__fxstat, (int v, int fd, struct stat *st), fstat(fd, st))
 OLD(__fxstat64, (int v, int fd, struct stat64 *st), fstat64(fd, st))
-OLD(__fxstatat,
-    (int v, int dir, const char *path, struct stat *st, int flags),
+OLD(__fxstatat, (int v, int dir, const char *path, struct stat *st, int flags),
     fstatat(dir, path, st, flags))
 OLD(__fxstatat64,
     (int v, int dir, const char *path, struct stat64 *st, int flags),
@@ -232,8 +230,8 @@ WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), STR(path))
 WRAP(int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode),
      STR(path))
 WRAP(int, mkfifo, (const char *path, mode_t mode), (path, mode), STR(path))
-WRAP(int, mkfifoat, (int dir, const char *path, mode_t mode),
-     (dir, path, mode), STR(path))
+WRAP(int, mkfifoat, (int dir, const char *path, mode_t mode), (dir, path, mode),
+     STR(path))
 WRAP(int, mknod, (const char *path, mode_t mode, dev_t dev), (path, mode, dev),
      STR(path))
 WRAP(int, mknodat, (int dir, const char *path, mode_t mode, dev_t dev),
@@ -243,12 +241,10 @@ WRAP(int, lchmod, (const char *path, mode_t mode), (path, mode), STR(path))
 WRAP(int, fchmodat, (int dir, const char *path, mode_t mode, int flags),
      (dir, path, mode, flags), STR(path))
 WRAP(int, chown, (const char *path, uid_t u, gid_t g), (path, u, g), STR(path))
-WRAP(int, lchown, (const char *path, uid_t u, gid_t g), (path, u, g),
-     STR(path))
+WRAP(int, lchown, (const char *path, uid_t u, gid_t g), (path, u, g), STR(path))
 WRAP(int, fchownat, (int dir, const char *path, uid_t u, gid_t g, int flags),
      (dir, path, u, g, flags), STR(path))
-WRAP(int, truncate, (const char *path, off_t length), (path, length),
-     STR(path))
+WRAP(int, truncate, (const char *path, off_t length), (path, length), STR(path))
 WRAP(int, truncate64, (const char *path, off64_t length), (path, length),
      STR(path))
 WRAP(int, utime, (const char *path, const struct utimbuf *t), (path, t),
@@ -281,8 +277,8 @@ WRAP(int, mkostemp, (char *name, int flags), (name, flags), STR(name))
 WRAP(int, mkostemp64, (char *name, int flags), (name, flags), STR(name))
 WRAP(int, mkstemps, (char *name, int suffix), (name, suffix), STR(name))
 WRAP(int, mkstemps64, (char *name, int suffix), (name, suffix), STR(name))
-WRAP(int, mkostemps, (char *name, int suffix, int flags),
-     (name, suffix, flags), STR(name))
+WRAP(int, mkostemps, (char *name, int suffix, int flags), (name, suffix, flags),
+     STR(name))
 WRAP(int, mkostemps64, (char *name, int suffix, int flags),
      (name, suffix, flags), STR(name))
 WRAP(char *, mkdtemp, (char *name), (name), STR(name))
@@ -291,7 +287,8 @@ WRAP(char *, mktemp, (char *name), (name), STR(name))
 /* ---- extended attributes ------------------------------------------------ */
 
 #define XATTR(get, set, list, remove, type, place, place_area)                 \
-  WRAP(ssize_t, get, (type place, const char *name, void *value, size_t bytes), \
+  WRAP(ssize_t, get,                                                           \
+       (type place, const char *name, void *value, size_t bytes),              \
        (place, name, value, bytes), STR(name), OUT(value, bytes) place_area)   \
   WRAP(int, set,                                                               \
        (type place, const char *name, const void *value, size_t bytes,         \

@@ -18,8 +18,7 @@
 /* Makes [p, p+bytes) present by reading and writing it as the program would. */
 static void touch(const void *p, uint64_t bytes) {
   if (shim_far(p)) {
-    uint64_t got = shim_pin(p, bytes,
-                                  CIRA_PIN_READ | CIRA_PIN_WRITE);
+    uint64_t got = shim_pin(p, bytes, CIRA_PIN_READ | CIRA_PIN_WRITE);
     shim_unpin(p, got);
   }
 }
@@ -81,8 +80,8 @@ void *shim__twice_enter(const void *buffer, uint64_t bytes, void **slot,
 
 #if defined(__x86_64__)
 /* Near buffer and known function: one compare and a jump. Otherwise calls
- * shim__twice_enter with the caller's registers saved (the stack is kept 16-byte
- * aligned), then jumps: the real function sees its caller's frame. */
+ * shim__twice_enter with the caller's registers saved (the stack is kept
+ * 16-byte aligned), then jumps: the real function sees its caller's frame. */
 #define TWICE(name, bytes)                                                     \
   static void *real_##name;                                                    \
   static const shim_real_t real_entry_##name                                   \
@@ -143,8 +142,7 @@ SHIM_EXPORT int swapcontext(ucontext_t *restrict from,
     context_prepare((ucontext_t *)(uintptr_t)to);
     touch(from, sizeof(*from));
     result = REAL(swapcontext)(from, to);
-  } while (result == -1 && errno == EFAULT &&
-           (shim_far(from) || shim_far(to)));
+  } while (result == -1 && errno == EFAULT && (shim_far(from) || shim_far(to)));
   return result;
 }
 

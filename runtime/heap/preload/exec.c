@@ -258,7 +258,7 @@ SHIM_SLOT(posix_spawnp);
     char *const *near_argv = argv;                                             \
     char *const *near_envp = envp;                                             \
     int saved = errno;                                                         \
-    if (!start_near(&near_path, &near_argv, &near_envp)) {                          \
+    if (!start_near(&near_path, &near_argv, &near_envp)) {                     \
       errno = saved;                                                           \
       return ENOMEM;                                                           \
     }                                                                          \
@@ -270,7 +270,7 @@ SHIM_SLOT(posix_spawnp);
     };                                                                         \
     SHIM_GUARD(areas);                                                         \
     int error =                                                                \
-        REAL(name)(where, near_path, actions, attr, near_argv, near_envp);          \
+        REAL(name)(where, near_path, actions, attr, near_argv, near_envp);     \
     return error;                                                              \
   }
 

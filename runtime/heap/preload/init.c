@@ -39,8 +39,9 @@ static _Noreturn void refuse(const char *name, const char *value,
 
 static void set_far(settings_t *s, const char *name, const char *value) {
   if (value[0] == '\0') {
-    refuse(name, value, "empty; name a place such as host:, shm: or "
-                        "tcp://127.0.0.1:7470, or unset it");
+    refuse(name, value,
+           "empty; name a place such as host:, shm: or "
+           "tcp://127.0.0.1:7470, or unset it");
   }
   s->space.url = value;
 }
@@ -178,19 +179,13 @@ static const struct {
   void (*set)(settings_t *s, const char *name, const char *value);
 } variables[] = {
     {"CIRA_LOG", set_log}, /* first: the others may log */
-    {"CIRA_FAR", set_far},
-    {"CIRA_FAR_SIZE", set_range},
-    {"CIRA_LOCAL", set_local},
-    {"CIRA_NEAR_MAX", set_near},
-    {"CIRA_DEADLINE", set_deadline},
-    {"CIRA_TOKEN_FILE", set_token},
-    {"CIRA_MODE", set_mode},
-    {"CIRA_GRANULE", set_granule},
-    {"CIRA_LANES", set_lanes},
-    {"CIRA_READAHEAD", set_readahead},
-    {"CIRA_HUGE", set_huge},
-    {"CIRA_STATS", set_stats},
-    {"CIRA_ONSTACK", set_onstack},
+    {"CIRA_FAR", set_far},           {"CIRA_FAR_SIZE", set_range},
+    {"CIRA_LOCAL", set_local},       {"CIRA_NEAR_MAX", set_near},
+    {"CIRA_DEADLINE", set_deadline}, {"CIRA_TOKEN_FILE", set_token},
+    {"CIRA_MODE", set_mode},         {"CIRA_GRANULE", set_granule},
+    {"CIRA_LANES", set_lanes},       {"CIRA_READAHEAD", set_readahead},
+    {"CIRA_HUGE", set_huge},         {"CIRA_STATS", set_stats},
+    {"CIRA_ONSTACK", set_onstack},   {"CIRA_FAR_SOCKET", set_other},
     {"CIRA_CHECK", set_other},
 };
 

@@ -87,8 +87,7 @@ typedef struct {
 } place_t;
 
 static void place_advance(place_t *p, uint64_t bytes) {
-  while (p->index < p->count &&
-         bytes >= p->v[p->index].iov_len - p->within) {
+  while (p->index < p->count && bytes >= p->v[p->index].iov_len - p->within) {
     bytes -= p->v[p->index].iov_len - p->within;
     p->within = 0;
     p->index++;

@@ -136,9 +136,9 @@ LOCK_RW(pthread_rwlock_rdlock, pthread_rwlock_tryrdlock)
 LOCK_RW(pthread_rwlock_wrlock, pthread_rwlock_trywrlock)
 
 #define RW_TIMED_PARAMS                                                        \
-  (pthread_rwlock_t * restrict object, const struct timespec *restrict until)
+  (pthread_rwlock_t *restrict object, const struct timespec *restrict until)
 #define RW_CLOCK_PARAMS                                                        \
-  (pthread_rwlock_t * restrict object, clockid_t clock,                        \
+  (pthread_rwlock_t *restrict object, clockid_t clock,                         \
    const struct timespec *restrict until)
 LOCK_TIMED(pthread_rwlock_timedrdlock, pthread_rwlock_t,
            pthread_rwlock_tryrdlock(object), RW_TIMED_PARAMS, (object, at))

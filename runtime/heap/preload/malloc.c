@@ -23,9 +23,8 @@
                  SHIM_WORD(c), 0)
 
 static inline void *heap_malloc(size_t bytes, const void *caller) {
-  return SHIM_FAR_STACK()
-             ? (void *)ON_NEAR(cira_heap_malloc, bytes, caller, 0)
-             : cira_heap_malloc(bytes, caller);
+  return SHIM_FAR_STACK() ? (void *)ON_NEAR(cira_heap_malloc, bytes, caller, 0)
+                          : cira_heap_malloc(bytes, caller);
 }
 
 static inline void *heap_calloc(size_t count, size_t bytes,
@@ -36,9 +35,8 @@ static inline void *heap_calloc(size_t count, size_t bytes,
 }
 
 static inline void *heap_realloc(void *p, size_t bytes, const void *caller) {
-  return SHIM_FAR_STACK()
-             ? (void *)ON_NEAR(cira_heap_realloc, p, bytes, caller)
-             : cira_heap_realloc(p, bytes, caller);
+  return SHIM_FAR_STACK() ? (void *)ON_NEAR(cira_heap_realloc, p, bytes, caller)
+                          : cira_heap_realloc(p, bytes, caller);
 }
 
 static inline void *heap_aligned(size_t align, size_t bytes,
@@ -135,8 +133,8 @@ SHIM_EXPORT void *pvalloc(size_t bytes) {
     errno = ENOMEM;
     return NULL;
   }
-  return heap_aligned(CIRA_PAGE_BYTES,
-                           cira__align_up(bytes, CIRA_PAGE_BYTES), CALLER);
+  return heap_aligned(CIRA_PAGE_BYTES, cira__align_up(bytes, CIRA_PAGE_BYTES),
+                      CALLER);
 }
 
 SHIM_EXPORT size_t malloc_usable_size(void *p) {
@@ -245,26 +243,26 @@ CIRA_COLD static void *new_failed_nothrow(const char *name, size_t bytes,
 #define NEW(name)                                                              \
   void *name(size_t bytes);                                                    \
   SHIM_EXPORT void *name(size_t bytes) {                                       \
-    void *p = heap_malloc(bytes, CALLER);                                 \
+    void *p = heap_malloc(bytes, CALLER);                                      \
     return CIRA_LIKELY(p != NULL) ? p : new_failed(0, bytes, CALLER);          \
   }
 #define NEW_NOTHROW(name)                                                      \
   void *name(size_t bytes, const void *tag);                                   \
   SHIM_EXPORT void *name(size_t bytes, const void *tag) {                      \
-    void *p = heap_malloc(bytes, CALLER);                                 \
+    void *p = heap_malloc(bytes, CALLER);                                      \
     return CIRA_LIKELY(p != NULL) ? p                                          \
                                   : new_failed_nothrow(#name, bytes, 0, tag);  \
   }
 #define NEW_ALIGNED(name)                                                      \
   void *name(size_t bytes, size_t align);                                      \
   SHIM_EXPORT void *name(size_t bytes, size_t align) {                         \
-    void *p = heap_aligned(align, bytes, CALLER);                         \
+    void *p = heap_aligned(align, bytes, CALLER);                              \
     return CIRA_LIKELY(p != NULL) ? p : new_failed(align, bytes, CALLER);      \
   }
 #define NEW_ALIGNED_NOTHROW(name)                                              \
   void *name(size_t bytes, size_t align, const void *tag);                     \
   SHIM_EXPORT void *name(size_t bytes, size_t align, const void *tag) {        \
-    void *p = heap_aligned(align, bytes, CALLER);                         \
+    void *p = heap_aligned(align, bytes, CALLER);                              \
     return CIRA_LIKELY(p != NULL)                                              \
                ? p                                                             \
                : new_failed_nothrow(#name, bytes, align, tag);                 \
@@ -272,7 +270,7 @@ CIRA_COLD static void *new_failed_nothrow(const char *name, size_t bytes,
 #define DELETE(name, ...)                                                      \
   void name(void *p, ##__VA_ARGS__);                                           \
   SHIM_EXPORT void name(void *p, ##__VA_ARGS__) {                              \
-    heap_free(p);                                                         \
+    heap_free(p);                                                              \
   }
 
 NEW(_Znwm) /* new */

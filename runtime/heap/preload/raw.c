@@ -80,8 +80,9 @@ static long call_sigprocmask(call_t *c) {
 static bool is_fork(const call_t *c) {
   return c->number == SYS_fork ||
          (c->number == SYS_clone && c->a[1] == 0 &&
-          (c->a[0] & ~0xffL & ~(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |
-                                CLONE_PARENT_SETTID)) == 0 &&
+          (c->a[0] & ~0xffL &
+           ~(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |
+             CLONE_PARENT_SETTID)) == 0 &&
           (c->a[0] & 0xff) == SIGCHLD && c->a[2] == 0 && c->a[3] == 0);
 }
 
@@ -181,8 +182,7 @@ SHIM_EXPORT long syscall(long number, ...) {
   if (is_fork(&c)) {
     return _Fork();
   }
-  if (CIRA_LIKELY(!(SHIM_FAR_6(c.a[0], c.a[1], c.a[2], c.a[3], c.a[4],
-                               c.a[5]) |
+  if (CIRA_LIKELY(!(SHIM_FAR_6(c.a[0], c.a[1], c.a[2], c.a[3], c.a[4], c.a[5]) |
                     SHIM_FAR_STACK()))) {
     return call_real(&c);
   }

@@ -12,7 +12,8 @@
  * what they wrap: no locks, no malloc; pins are undone on unwinding too.
  * Reading order: this file, area.c (pinning), init.c, malloc.c, threads.c,
  * locks.c, signals.c, context.c, fork.c, exec.c, then the tables of calls:
- * io.c, calls_path.c, calls_misc.c, calls_net.c, calls_memory.c, stdio.c, raw.c.
+ * io.c, calls_path.c, calls_misc.c, calls_net.c, calls_memory.c, stdio.c,
+ * raw.c.
  */
 #ifndef CIRA_PRELOAD_SHIM_H
 #define CIRA_PRELOAD_SHIM_H
@@ -45,14 +46,14 @@ void shim_resolve_all(void);
 /* Declares real_NAME, the function that this file's NAME stands before. */
 #define SHIM_SLOT(name)                                                        \
   static __typeof__(&name) real_##name;                                        \
-  static const shim_real_t real_entry_##name                                   \
-      __attribute__((section("shim_real"), used)) = {                          \
-          #name, (void **)(void *)&real_##name}
+  static const shim_real_t real_entry_##name __attribute__((                   \
+      section("shim_real"), used)) = {#name, (void **)(void *)&real_##name}
 
 #define REAL(name)                                                             \
   (CIRA_LIKELY(real_##name != NULL)                                            \
        ? real_##name                                                           \
-       : (__typeof__(&name))shim_resolve(#name, (void **)(void *)&real_##name))
+       : (__typeof__(&name))shim_resolve(#name,                                \
+                                         (void **)(void *)&real_##name))
 
 /* ---- what is far -------------------------------------------------------- */
 
@@ -85,8 +86,7 @@ CIRA_COLD uint64_t shim_near_call(void *function, uint64_t a, uint64_t b,
 void shim_near_stack_install(void *top);
 
 #define SHIM_WORD(x) ((uint64_t)(uintptr_t)(x))
-static inline uint64_t shim_pin(const void *p, uint64_t bytes,
-                                uint32_t flags) {
+static inline uint64_t shim_pin(const void *p, uint64_t bytes, uint32_t flags) {
   return SHIM_FAR_STACK() ? shim_near_call((void *)(uintptr_t)cira_space_pin,
                                            SHIM_WORD(cira__space), SHIM_WORD(p),
                                            bytes, flags)
@@ -183,8 +183,8 @@ uint64_t shim_string_bytes(const char *s, uint64_t max);
 
 /* ---- state -------------------------------------------------------------- */
 
-extern bool shim_ready; /* the space exists and the heap is far */
-extern int shim_signal; /* the pager's signal, 0 in thread mode */
+extern bool shim_ready;   /* the space exists and the heap is far */
+extern int shim_signal;   /* the pager's signal, 0 in thread mode */
 extern bool shim_onstack; /* handlers are forced onto the alternate stack */
 
 /* True for a return address inside this library: the runtime calling. */

@@ -155,8 +155,7 @@ static void program_deliver(int signo, siginfo_t *info, ucontext_t *uc) {
 
 static void on_fault(int signo, siginfo_t *info, void *uc) {
   int saved = errno;
-  if (info->si_code <= 0 ||
-      !cira_space_fault(cira__space, signo, info, uc)) {
+  if (info->si_code <= 0 || !cira_space_fault(cira__space, signo, info, uc)) {
     errno = saved;
     program_deliver(signo, info, uc);
   }
@@ -200,8 +199,7 @@ static bool altstack_enlarge(uint64_t bytes) {
 }
 
 SHIM_SLOT(sigaltstack);
-SHIM_EXPORT int sigaltstack(const stack_t *restrict ss,
-                            stack_t *restrict old) {
+SHIM_EXPORT int sigaltstack(const stack_t *restrict ss, stack_t *restrict old) {
   if (alt_bytes == 0) { /* a thread that we do not know */
     return REAL(sigaltstack)(ss, old);
   }
@@ -677,8 +675,8 @@ SHIM_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int count,
   shim_area_t areas[] = {
       OUT(events, count > 0 ? (uint64_t)count * sizeof(*events) : 0)};
   SHIM_GUARD(areas);
-  int result = REAL(epoll_pwait2)(fd, events, count, timeout ? &limit : NULL,
-                                  real_mask);
+  int result =
+      REAL(epoll_pwait2)(fd, events, count, timeout ? &limit : NULL, real_mask);
   return result;
 }
 

@@ -26,8 +26,8 @@ static bool file_fits(const cira_stats_file_t *f, uint64_t bytes) {
 }
 
 static cira_stats_slot_t *slot_claim(cira_stats_file_t *f) {
-  uint32_t at = atomic_fetch_add_explicit(&f->claimed_count, 1,
-                                          memory_order_relaxed);
+  uint32_t at =
+      atomic_fetch_add_explicit(&f->claimed_count, 1, memory_order_relaxed);
   if (at >= f->slot_count) {
     return NULL;
   }
@@ -74,8 +74,8 @@ void shim_stats_open(const char *path) {
     }
     return;
   }
-  void *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                 fd, 0);
+  void *p =
+      mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   if (p == MAP_FAILED || !file_fits(p, (uint64_t)st.st_size)) {
     cira__log(CIRA_LOG_WARN,

@@ -49,9 +49,10 @@ enum {
 };
 
 typedef struct {
-  _Atomic uint32_t state; /* CIRA_STATS_*; release by writer, acquire by reader */
-  uint32_t exit_known;    /* 1 when exit_status is valid */
-  int32_t exit_status;    /* as from waitpid(2), or status << 8 by the process */
+  _Atomic uint32_t
+      state;           /* CIRA_STATS_*; release by writer, acquire by reader */
+  uint32_t exit_known; /* 1 when exit_status is valid */
+  int32_t exit_status; /* as from waitpid(2), or status << 8 by the process */
   int32_t pid;
   int32_t parent_pid;
   uint32_t by_fork;  /* 1: claimed by a forked child, 0: by a started program */
@@ -66,7 +67,7 @@ typedef struct {
 typedef struct {
   uint64_t magic;
   uint32_t version;
-  uint32_t slot_bytes;  /* sizeof(cira_stats_slot_t) of the creator */
+  uint32_t slot_bytes; /* sizeof(cira_stats_slot_t) of the creator */
   uint32_t slot_count;
   uint32_t stats_bytes; /* sizeof(cira_space_stats_t) of the creator */
   _Atomic uint32_t claimed_count; /* claims tried, also failed ones */

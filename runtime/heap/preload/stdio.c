@@ -39,8 +39,7 @@ static size_t block_piece(char *p, size_t n, FILE *f, bool writing) {
   uint64_t got = n;
   bool far = cira_space_contains(p);
   if (far) {
-    got = shim_pin(p, n,
-                         writing ? CIRA_PIN_READ : CIRA_PIN_WRITE);
+    got = shim_pin(p, n, writing ? CIRA_PIN_READ : CIRA_PIN_WRITE);
   }
   shim_guard_t guard __attribute__((cleanup(shim_leave)));
   shim_enter(&guard, NULL, 0, __builtin_frame_address(0));
@@ -373,8 +372,7 @@ SHIM_EXPORT void setbuf(FILE *restrict f, char *restrict buf) {
   setvbuf(f, buf, buf != NULL ? _IOFBF : _IONBF, BUFSIZ);
 }
 
-SHIM_EXPORT void setbuffer(FILE *restrict f, char *restrict buf,
-                           size_t bytes) {
+SHIM_EXPORT void setbuffer(FILE *restrict f, char *restrict buf, size_t bytes) {
   setvbuf(f, buf, buf != NULL ? _IOFBF : _IONBF, bytes);
 }
 

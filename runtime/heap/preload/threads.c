@@ -31,7 +31,7 @@
 #include "heap/heap.h"
 #include "heap/preload/shim.h"
 
-#define ALT_BYTES (UINT64_C(256) << 10) /* 256 KiB */
+#define ALT_BYTES (UINT64_C(256) << 10)  /* 256 KiB */
 #define NEAR_BYTES (UINT64_C(128) << 10) /* 128 KiB */
 #define RECORD_BYTES (ALT_BYTES + NEAR_BYTES + 3 * CIRA_PAGE_BYTES)
 #define SPARE_MAX 64u
@@ -203,13 +203,12 @@ static bool stack_top_pin(record_t *r, const pthread_attr_t *attr) {
   }
   /* Static TLS and the descriptor fit into what the C library adds to the
    * smallest stack; one page more for the first frames. */
-  uint64_t need = __pthread_get_minstack(attr) - PTHREAD_STACK_MIN +
-                  2 * CIRA_PAGE_BYTES;
+  uint64_t need =
+      __pthread_get_minstack(attr) - PTHREAD_STACK_MIN + 2 * CIRA_PAGE_BYTES;
   if (need > bytes) {
     need = bytes;
   }
-  uint64_t got = shim_pin(top - need, need,
-                                CIRA_PIN_READ | CIRA_PIN_WRITE);
+  uint64_t got = shim_pin(top - need, need, CIRA_PIN_READ | CIRA_PIN_WRITE);
   r->pinned = top - need;
   r->pinned_bytes = got;
   return got == need;
@@ -392,9 +391,8 @@ void shim_threads_child(void) {
       records = r;
       atomic_store(&r->tid, (pid_t)syscall(SYS_gettid));
       if (r->pinned_bytes > 0) {
-        r->pinned_bytes =
-            shim_pin(r->pinned, r->pinned_bytes,
-                           CIRA_PIN_READ | CIRA_PIN_WRITE);
+        r->pinned_bytes = shim_pin(r->pinned, r->pinned_bytes,
+                                   CIRA_PIN_READ | CIRA_PIN_WRITE);
       }
     } else {
       r->next = spares;
