@@ -65,6 +65,9 @@ bool isStorable(mlir::Type type);
 
 namespace cira {
 
+/// An LLVM struct without a body: may be pointed to, not loaded.
+bool isOpaque(mlir::Type type);
+
 /// What `[index]` selects in a container; failure says why in `why`.
 /// `arrayOf` allows a plain T to be taken as the i-th T of an array of T.
 llvm::FailureOr<mlir::Type> selectPart(mlir::Type container, bool dynamic,

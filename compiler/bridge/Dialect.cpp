@@ -124,6 +124,76 @@ MemRefType RemoteMemRefType::getMemRefType() {
       llvm::dyn_cast_if_present<MemRefLayoutAttrInterface>(getLayout()));
 }
 
+//===-- Parts of types
+//------------------------------------------------------===//
+
+bool cira::isOpaque(Type type) {
+  auto record = dyn_cast<LLVM::LLVMStructType>(type);
+  return record && record.isIdentified() &&
+         (!record.isInitialized() || record.isOpaque());
+}
+
+static FailureOr<Type> selectField(LLVM::LLVMStructType record, bool dynamic,
+                                   std::optional<int64_t> index,
+                                   std::string &why) {
+  llvm::raw_string_ostream out(why);
+  if (dynamic) {
+    out << "the field of a struct must be a constant; write [0] to ["
+        << record.getBody().size() << ")";
+    return failure();
+  }
+  if (*index < 0 || *index >= static_cast<int64_t>(record.getBody().size())) {
+    out << "there is no field " << *index << "; '" << record << "' has "
+        << record.getBody().size() << " fields, numbered from 0";
+    return failure();
+  }
+  return record.getBody()[*index];
+}
+
+static FailureOr<Type> selectElement(Type element, int64_t size,
+                                     std::optional<int64_t> index,
+                                     std::string &why) {
+  if (index && (*index < 0 || *index >= size)) {
+    llvm::raw_string_ostream(why)
+        << "there is no element " << *index << "; the array has " << size
+        << " elements, numbered from 0";
+    return failure();
+  }
+  return element;
+}
+
+FailureOr<Type> cira::selectPart(Type container, bool dynamic,
+                                 std::optional<int64_t> index, bool arrayOf,
+                                 std::string &why) {
+  llvm::raw_string_ostream out(why);
+  if (isOpaque(container)) {
+    out << "'" << container << "' has no known size; give the struct a body";
+    return failure();
+  }
+  if (!dynamic && !index) {
+    return container;
+  }
+  if (auto record = dyn_cast<LLVM::LLVMStructType>(container)) {
+    return selectField(record, dynamic, index, why);
+  }
+  if (auto array = dyn_cast<LLVM::LLVMArrayType>(container)) {
+    return selectElement(array.getElementType(), array.getNumElements(), index,
+                         why);
+  }
+  auto vector = dyn_cast<VectorType>(container);
+  if (vector && vector.getRank() == 1 && !vector.isScalable()) {
+    return selectElement(vector.getElementType(), vector.getDimSize(0), index,
+                         why);
+  }
+  if (arrayOf) {
+    return container;
+  }
+  out << "'" << container
+      << "' has no parts; only a struct, an LLVM array or a vector "
+      << "of rank 1 can be indexed here";
+  return failure();
+}
+
 //===-- Attributes --------------------------------------------------------===//
 
 LogicalResult MachineAttr::verify(

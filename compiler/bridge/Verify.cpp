@@ -11,73 +11,6 @@ using namespace cira;
 
 //===-- Helpers -----------------------------------------------------------===//
 
-static bool isOpaque(Type type) {
-  auto record = dyn_cast<LLVM::LLVMStructType>(type);
-  return record && record.isIdentified() &&
-         (!record.isInitialized() || record.isOpaque());
-}
-
-static FailureOr<Type> selectField(LLVM::LLVMStructType record, bool dynamic,
-                                   std::optional<int64_t> index,
-                                   std::string &why) {
-  llvm::raw_string_ostream out(why);
-  if (dynamic) {
-    out << "the field of a struct must be a constant; write [0] to ["
-        << record.getBody().size() << ")";
-    return failure();
-  }
-  if (*index < 0 || *index >= static_cast<int64_t>(record.getBody().size())) {
-    out << "there is no field " << *index << "; '" << record << "' has "
-        << record.getBody().size() << " fields, numbered from 0";
-    return failure();
-  }
-  return record.getBody()[*index];
-}
-
-static FailureOr<Type> selectElement(Type element, int64_t size,
-                                     std::optional<int64_t> index,
-                                     std::string &why) {
-  if (index && (*index < 0 || *index >= size)) {
-    llvm::raw_string_ostream(why)
-        << "there is no element " << *index << "; the array has " << size
-        << " elements, numbered from 0";
-    return failure();
-  }
-  return element;
-}
-
-FailureOr<Type> cira::selectPart(Type container, bool dynamic,
-                                 std::optional<int64_t> index, bool arrayOf,
-                                 std::string &why) {
-  llvm::raw_string_ostream out(why);
-  if (isOpaque(container)) {
-    out << "'" << container << "' has no known size; give the struct a body";
-    return failure();
-  }
-  if (!dynamic && !index) {
-    return container;
-  }
-  if (auto record = dyn_cast<LLVM::LLVMStructType>(container)) {
-    return selectField(record, dynamic, index, why);
-  }
-  if (auto array = dyn_cast<LLVM::LLVMArrayType>(container)) {
-    return selectElement(array.getElementType(), array.getNumElements(), index,
-                         why);
-  }
-  auto vector = dyn_cast<VectorType>(container);
-  if (vector && vector.getRank() == 1 && !vector.isScalable()) {
-    return selectElement(vector.getElementType(), vector.getDimSize(0), index,
-                         why);
-  }
-  if (arrayOf) {
-    return container;
-  }
-  out << "'" << container
-      << "' has no parts; only a struct, an LLVM array or a vector "
-      << "of rank 1 can be indexed here";
-  return failure();
-}
-
 // The part that an op with an index selects in `container`, or a diagnostic.
 template <typename Op>
 static FailureOr<Type> partOf(Op op, Type container, bool arrayOf) {
@@ -223,16 +156,18 @@ LogicalResult LoadOp::verify() {
                       : checkPart(*this, *part, getValue().getType(), "result");
 }
 
-LogicalResult StoreOp::verify() {
-  FailureOr<Type> part = partOf(*this, elementOf(getHandle()), true);
+template <typename Store> static LogicalResult checkStore(Store op) {
+  FailureOr<Type> part = partOf(op, elementOf(op.getHandle()), true);
   return failed(part) ? failure()
-                      : checkPart(*this, *part, getValue().getType(), "value");
+                      : checkPart(op, *part, op.getValue().getType(), "value");
+}
+
+LogicalResult StoreOp::verify() {
+  return checkStore(*this);
 }
 
 LogicalResult StoreAsyncOp::verify() {
-  FailureOr<Type> part = partOf(*this, elementOf(getHandle()), true);
-  return failed(part) ? failure()
-                      : checkPart(*this, *part, getValue().getType(), "value");
+  return checkStore(*this);
 }
 
 LogicalResult LoadAsyncOp::verify() {
@@ -703,6 +638,15 @@ static LogicalResult checkEdges(Operation *op, RemoteMemRefType edges) {
                            << "; collapse the array first";
 }
 
+static LogicalResult checkAhead(Operation *op, Value distance) {
+  std::optional<int64_t> number = constantOf(distance);
+  return number && *number < 0
+             ? op->emitOpError()
+                   << "distance " << *number
+                   << " looks back; use 0 for none or more for ahead"
+             : success();
+}
+
 LogicalResult LoadEdgeOp::verify() {
   auto edges = cast<RemoteMemRefType>(getEdges().getType());
   if (failed(checkEdges(*this, edges))) {
@@ -713,11 +657,7 @@ LogicalResult LoadEdgeOp::verify() {
                          << ", the result points to " << elementOf(getEdge())
                          << "; make them the same";
   }
-  std::optional<int64_t> distance = constantOf(getDistance());
-  return distance && *distance < 0
-             ? emitOpError() << "distance " << *distance
-                             << " looks back; use 0 for none or more for ahead"
-             : success();
+  return checkAhead(*this, getDistance());
 }
 
 LogicalResult LoadNodeOp::verify() {
@@ -735,11 +675,7 @@ LogicalResult LoadNodeOp::verify() {
                          << ", which points to no " << elementOf(getNode())
                          << "; name a field that is a pointer";
   }
-  std::optional<int64_t> distance = constantOf(getDistance());
-  return distance && *distance < 0
-             ? emitOpError() << "distance " << *distance
-                             << " looks back; use 0 for none or more for ahead"
-             : success();
+  return checkAhead(*this, getDistance());
 }
 
 LogicalResult GetPaddrOp::verify() {

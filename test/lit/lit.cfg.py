@@ -13,6 +13,11 @@ config.test_source_root = config.cira_source
 config.test_exec_root = os.path.join(config.cira_exec, "out")
 config.excludes = ["Inputs"]
 
+# A stock mlir-opt cannot load a plug-in that is built with a sanitizer: its
+# run lines go to cira-opt then, which has the same passes.
+if config.cira_sanitizers:
+    config.substitutions.append(("mlir-opt %cira_plugin", "cira-opt"))
+
 plugin = os.path.join(config.cira_lib, "cira-dialect.so")
 config.substitutions += [
     ("%cira_plugin", f"--load-dialect-plugin={plugin} --load-pass-plugin={plugin}"),

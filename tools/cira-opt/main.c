@@ -33,8 +33,21 @@ static int print_pipelines(const char *only) {
   return 0;
 }
 
+/* mlir-opt's help does not know ours. */
+static void print_own_help(void) {
+  printf("cira-opt [OPTIONS] [FILE]: checks and optimises MLIR with the cira "
+         "dialect.\n"
+         "  %s[=NAME]  prints the stages of the named pipelines, or of one\n"
+         "Everything else is as in mlir-opt:\n\n",
+         option);
+  fflush(stdout);
+}
+
 int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--help") == 0) {
+      print_own_help();
+    }
     if (strncmp(argv[i], option, sizeof option - 1) != 0) {
       continue;
     }
