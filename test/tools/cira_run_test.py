@@ -447,7 +447,7 @@ def server_killed(c):
     _, err = p.communicate(timeout=30)
     took = time.monotonic() - began
     assert p.returncode == 74, (p.returncode, err)
-    assert took < 3 + 3, f"took {took:.1f} s"
+    assert took < 3 + 10, f"took {took:.1f} s"
     assert url in err or c.path("memd.sock") in err, err
 
 
@@ -477,7 +477,7 @@ def server_stopped(c):
     took = time.monotonic() - began
     server.send_signal(signal.SIGCONT)
     assert p.returncode == 74, (p.returncode, err)
-    assert took < 2 + 3, f"took {took:.1f} s"
+    assert took < 2 + 10, f"took {took:.1f} s"
     assert f"127.0.0.1:{port}" in err, err
 
 

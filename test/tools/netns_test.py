@@ -135,7 +135,7 @@ def partition(c):
         _, err = p.communicate(timeout=60)
         took = time.monotonic() - began
         assert p.returncode == 74, (p.returncode, err)
-        assert 2 < took < 3 + 4, f"took {took:.1f} s"
+        assert 2 < took < 3 + 15, f"took {took:.1f} s"
         assert f"{SERVER}:7077" in err, err
 
 
