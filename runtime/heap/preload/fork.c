@@ -127,8 +127,25 @@ static pid_t fork_result(pid_t pid) {
   return pid;
 }
 
+/* In mode sigsegv the kernel does not copy far pages for the child: parent and
+ * child would return from fork on one and the same stack. */
+static bool stack_forbids_fork(void) {
+  if (!SHIM_FAR_STACK() || shim_signal != SIGSEGV) {
+    return false;
+  }
+  cira__log(CIRA_LOG_ERROR,
+            "fork refused: the thread's stack is in far memory, which mode %s "
+            "cannot duplicate; fork from a thread with an ordinary stack",
+            cira_space_mode_name(cira__space));
+  errno = ENOMEM;
+  return true;
+}
+
 SHIM_SLOT(fork);
 SHIM_EXPORT pid_t fork(void) {
+  if (stack_forbids_fork()) {
+    return -1;
+  }
   SHIM_GUARD_STACK();
   pid_t pid = fork_result(REAL(fork)());
   return pid;
@@ -138,6 +155,9 @@ SHIM_SLOT(_Fork);
 SHIM_EXPORT pid_t _Fork(void) {
   if (!shim_ready) {
     return REAL(_Fork)();
+  }
+  if (stack_forbids_fork()) {
+    return -1;
   }
   fork_prepare();
   if (fork_refused) {

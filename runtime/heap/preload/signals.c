@@ -34,6 +34,7 @@
 #include "heap/preload/shim.h"
 
 #define SHIM_PROXY 64 /* SIGRTMAX, which programs are told is one less */
+#define SA_RESTORER_BIT 0x04000000 /* the C library sets it in all it stores */
 #define KERNEL_BIT(signo) (UINT64_C(1) << ((signo) - 1))
 
 int shim_signal;
@@ -260,6 +261,7 @@ static void program_action_swap(const struct sigaction *act,
   struct sigaction was;
   if (act != NULL) {
     fresh = *act; /* may fault: before the lock */
+    fresh.sa_flags |= SA_RESTORER_BIT;
   }
   /* The two variables are on this stack, which may be far. */
   SHIM_GUARD_STACK();
