@@ -11,9 +11,9 @@ extern "C" {
 #endif
 
 /* Registers a pass for textual pipelines; `create` gives a new one each time
- * it is asked. Same name and shape as in newer MLIR. */
-void mlirRegisterExternalPassByName(MlirPass (*create)(const void *),
-                                    const void *user_data);
+ * it is asked. */
+void cira__pass_register(MlirPass (*create)(const void *),
+                         const void *user_data);
 
 /* Registers `name` as a pipeline that stands for the text `stages`. */
 void cira__pipeline_register(const char *name, const char *description,

@@ -143,6 +143,10 @@ MlirAttribute ciraMachineAttrGet(MlirContext ctx, const CiraMachine *m,
       m->pages_in_flight, names));
 }
 
+void ciraMachineAttrSetDefault(MlirAttribute attr) {
+  MachineAttr::setDefault(cast<MachineAttr>(unwrap(attr)));
+}
+
 void ciraMachineAttrGetFigures(MlirAttribute attr, CiraMachine *out_machine) {
   auto m = cast<MachineAttr>(unwrap(attr));
   for (unsigned tier = 0; tier < 4; tier++) {

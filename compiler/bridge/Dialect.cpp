@@ -260,8 +260,19 @@ int64_t MachineAttr::getTierBytesPerUs(Tier tier) {
   llvm_unreachable("no such tier");
 }
 
+// Kept as text: an attribute belongs to one context.
+static std::string &defaultMachine() {
+  static std::string text = "#cira.machine<>";
+  return text;
+}
+
 MachineAttr MachineAttr::getDefault(MLIRContext *context) {
-  return llvm::cast<MachineAttr>(parseAttribute("#cira.machine<>", context));
+  return llvm::cast<MachineAttr>(parseAttribute(defaultMachine(), context));
+}
+
+void MachineAttr::setDefault(MachineAttr machine) {
+  defaultMachine().clear();
+  llvm::raw_string_ostream(defaultMachine()) << machine;
 }
 
 // `name` is `device`, `device_7` or `device_core_7`.

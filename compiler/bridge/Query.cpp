@@ -107,8 +107,8 @@ bool ciraTypeIsALLVMPointer(MlirType type) {
 
 //===-- Registration ------------------------------------------------------===//
 
-void mlirRegisterExternalPassByName(MlirPass (*create)(const void *),
-                                    const void *user_data) {
+void cira__pass_register(MlirPass (*create)(const void *),
+                         const void *user_data) {
   mlir::registerPass([create, user_data] {
     return std::unique_ptr<Pass>(unwrap(create(user_data)));
   });

@@ -45,7 +45,9 @@ def CIRA_MachineAttr : CIRA_Attr<"Machine", "machine"> {
   let summary = "the machine model: what each tier costs";
   let description = [{
     The one table that every cost decision reads. It sits on a module as the
-    attribute `cira.machine`; a module without it is compiled for the defaults.
+    attribute `cira.machine`; a module without it is compiled for the model that
+    the tool was given (`cira-opt --cira-machine=FILE`, a JSON object with these
+    fields as keys), or for the defaults.
     The defaults of the latencies, of the line hit and of the synchronisation
     are the figures of the design notes (80 ns, 150-300 ns, 300-500 ns, 15 ns,
     50 ns: the middle of each range); those marked *typical* are not measured
@@ -86,8 +88,9 @@ def CIRA_MachineAttr : CIRA_Attr<"Machine", "machine"> {
     int64_t getTierLatencyNs(Tier tier);
     /// Bandwidth of a tier, bytes per microsecond; 0 = not measured.
     int64_t getTierBytesPerUs(Tier tier);
-    /// The model of a module that carries none.
+    /// The model of a module that carries none, and its change.
     static MachineAttr getDefault(::mlir::MLIRContext *context);
+    static void setDefault(MachineAttr machine);
     /// Names of the devices, those of the default if none are listed.
     ::llvm::SmallVector<::llvm::StringRef> getDeviceNames();
     /// Is `name` a device of this machine, with or without a core number?

@@ -76,7 +76,7 @@ void ciraRegisterPasses(void) {
   }
   done = true;
   for (size_t i = 0; i < pass_count; i++) {
-    mlirRegisterExternalPassByName(pass_create, &table[i]);
+    cira__pass_register(pass_create, &table[i]);
   }
   for (size_t i = 0; i < pipeline_count; i++) {
     cira__pipeline_register(pipelines[i].name, pipelines[i].description,

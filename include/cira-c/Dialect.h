@@ -123,6 +123,16 @@ MLIR_CAPI_EXPORTED MlirAttribute ciraMachineAttrGetDefault(MlirContext ctx);
 MLIR_CAPI_EXPORTED MlirAttribute ciraMachineAttrGet(MlirContext ctx,
                                                     const CiraMachine *machine,
                                                     MlirAttribute devices);
+/* The model that a JSON object describes: its keys are the fields of
+ * #cira.machine, what is left out has its default.
+ *   loc    where diagnostics are reported.
+ *   json   e.g. {"far_latency_ns": 2400, "devices": ["vortex"]}.
+ * Null if it is no such object or a figure is out of range; says why. */
+MLIR_CAPI_EXPORTED MlirAttribute ciraMachineAttrParseJSON(MlirLocation loc,
+                                                          MlirStringRef json);
+/* Makes `attr` the model of every module, in every context, that carries none
+ * of its own. Call before the first pass runs; not thread safe. */
+MLIR_CAPI_EXPORTED void ciraMachineAttrSetDefault(MlirAttribute attr);
 /* Writes the figures of a model to `*out_machine`. */
 MLIR_CAPI_EXPORTED void ciraMachineAttrGetFigures(MlirAttribute attr,
                                                   CiraMachine *out_machine);

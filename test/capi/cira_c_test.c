@@ -161,9 +161,20 @@ static void test_machine(void **state) {
   assert_true(ciraMachineAttrHasDevice(own, str("dpu_1")));
   assert_false(ciraMachineAttrHasDevice(own, str("vortex")));
 
+  MlirAttribute read = ciraMachineAttrParseJSON(
+      mlirLocationUnknownGet(ctx),
+      str("{\"far_latency_ns\": 2400, \"devices\": [\"dpu\"]}"));
+  assert_true(mlirAttributeEqual(read, own));
+  ciraMachineAttrSetDefault(read);
+  assert_true(mlirAttributeEqual(ciraMachineAttrGetDefault(ctx), own));
+  ciraMachineAttrSetDefault(standard);
+
   heard_t heard = {.count = 0};
   MlirDiagnosticHandlerID id =
       mlirContextAttachDiagnosticHandler(ctx, hear, &heard, NULL);
+  assert_true(mlirAttributeIsNull(ciraMachineAttrParseJSON(
+      mlirLocationUnknownGet(ctx), str("{\"sync_ns\": true}"))));
+  assert_non_null(strstr(heard.text, "no whole number for sync_ns"));
   m.page_bytes = 3000;
   assert_true(mlirAttributeIsNull(ciraMachineAttrGet(ctx, &m, none)));
   assert_non_null(strstr(heard.text, "powers of two"));
