@@ -6,6 +6,7 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Transforms/InliningUtils.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -335,7 +336,22 @@ LogicalResult DistanceAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 //===-- Dialect -----------------------------------------------------------===//
 
+namespace {
+// Functions with cira ops in them may be inlined, also into offload regions. A
+// cira.call itself is not: it may pass a handle as a plain pointer.
+struct Inliner : public DialectInlinerInterface {
+  using DialectInlinerInterface::DialectInlinerInterface;
+  bool isLegalToInline(Region *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+  bool isLegalToInline(Operation *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+};
+} // namespace
+
 void CIRADialect::initialize() {
+  addInterfaces<Inliner>();
   addTypes<
 #define GET_TYPEDEF_LIST
 #include "CiraTypes.cpp.inc"

@@ -403,15 +403,12 @@ static void fill_body(cira_loop_t *loop, const pipelined_t *p) {
     mlirOperationDestroy(load);
   }
   MlirOperation yield = mlirBlockGetTerminator(loop->body);
-  intptr_t count = mlirOperationGetNumOperands(yield);
-  MlirOperation grown = build_yield(loc, loop->body, p->count, futures);
   MlirOperationState state = mlirOperationStateGet(cira__str("scf.yield"), loc);
-  for (intptr_t i = 0; i < count; i++) {
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(yield); i++) {
     MlirValue value = mlirOperationGetOperand(yield, i);
     mlirOperationStateAddOperands(&state, 1, &value);
   }
   mlirOperationStateAddOperands(&state, p->count, futures);
-  mlirOperationDestroy(grown);
   mlirOperationDestroy(yield);
   mlirBlockAppendOwnedOperation(loop->body, mlirOperationCreate(&state));
 }
