@@ -205,14 +205,21 @@ static void locks_reset(cira_space_t *s) {
   atomic_store(&s->threads, 1);
 }
 
-/* Pins belonged to the parent's other threads. */
-static void pins_clear(cira_space_t *s) {
+/* Pins belonged to the parent's other threads; and what is mapped here is not
+ * write-protected any more, so it may change unnoticed from now on. */
+static void words_reset(cira_space_t *s) {
   uint64_t top = atomic_load(&s->top_page);
   for (uint64_t page = 0; page < top; page++) {
     uint32_t w = atomic_load_explicit(&s->words[page], memory_order_relaxed);
-    if ((w & W_PINS) != 0 && state_of(w) != PAGE_HOME) {
-      atomic_store_explicit(&s->words[page], w & ~W_PINS,
-                            memory_order_relaxed);
+    uint32_t next = w;
+    if (state_of(w) != PAGE_HOME) {
+      next &= ~W_PINS;
+    }
+    if (state_of(w) == PAGE_MAPPED && s->map->tracks_dirty) {
+      next |= W_DIRTY;
+    }
+    if (next != w) {
+      atomic_store_explicit(&s->words[page], next, memory_order_relaxed);
     }
   }
 }
@@ -280,7 +287,7 @@ cira_status_t cira_space_fork_child(cira_space_t *s) {
   locks_reset(s);
   close(s->fork_pipe[0]);
   s->fork_pipe[0] = -1;
-  pins_clear(s);
+  words_reset(s);
   counters_fresh(s);
   cira_status_t status = home_again(s);
   close(s->fork_pipe[1]); /* the parent goes on */

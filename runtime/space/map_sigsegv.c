@@ -165,11 +165,23 @@ static void segv_forget(cira_space_t *s, uint64_t page, uint64_t n) {
   punch(s, page, n);
 }
 
-/* fork_prepare has sent everything home: the child starts with nothing. */
+/* fork_prepare has sent everything home but what system calls of the parent
+ * hold; of that the child takes a copy. */
 static cira_status_t segv_fork_child(cira_space_t *s) {
-  munmap(s->view, s->bytes);
-  close(s->view_fd);
-  return views_map(s, true);
+  uint8_t *old = s->view;
+  int old_fd = s->view_fd;
+  cira_status_t status = views_map(s, true);
+  uint64_t top = atomic_load(&s->top_page);
+  for (uint64_t page = 0; page < top && status == CIRA_OK; page++) {
+    if (atomic_load(&s->chunk_resident[page / CHUNK_PAGES]) == 0) {
+      page |= CHUNK_PAGES - 1;
+    } else if (state_of(atomic_load(&s->words[page])) == PAGE_MAPPED) {
+      segv_install(s, page, 1, old + (page << CIRA_PAGE_LOG2), false);
+    }
+  }
+  munmap(old, s->bytes);
+  close(old_fd);
+  return status;
 }
 
 const map_ops_t cira__map_sigsegv = {
