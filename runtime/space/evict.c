@@ -130,7 +130,7 @@ uint32_t cira__evict_window(cira_space_t *s, uint64_t first, uint32_t n,
   memset(&t->quiet, 0, sizeof t->quiet);
   memset(&t->dirty, 0, sizeof t->dirty);
   memset(&t->in_place, 0, sizeof t->in_place);
-  memset(&t->aside, 0, sizeof t->aside);
+  t->any_aside = false;
   uint32_t freed = 0;
   if (claim(s, t, old, forced, &holes) > 0) {
     page_set_t wanted = t->set;

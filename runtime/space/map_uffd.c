@@ -308,6 +308,10 @@ static void sigbus_manage(cira_space_t *s, uint64_t chunk, uint64_t *present) {
   scan(s, chunk * CHUNK_PAGES, CHUNK_PAGES, CIRA_PAGE_IS_PRESENT, present);
 }
 
+/* A move that ends with EAGAIN may have moved pages of its last batch without
+ * saying so (seen on Linux 6.18). The target is empty before, so EEXIST on the
+ * next try means that the page is there already. */
+
 /* Moves one page that the batch could not: memory that a forked relative still
  * shares is made our own first by a write that changes nothing. */
 static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
@@ -320,7 +324,10 @@ static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
     if (ioctl(s->uffd, CIRA_UFFDIO_MOVE, &move) == 0) {
       return true;
     }
-    if (errno == ENOENT || errno == EEXIST) {
+    if (errno == EEXIST) {
+      return true;
+    }
+    if (errno == ENOENT) {
       return false;
     }
     /* Not an `or` with zero: compilers turn that into a load. */
@@ -353,14 +360,14 @@ static void move_aside(cira_space_t *s, taken_t *t, uint32_t from, uint32_t n) {
       continue;
     }
     uint32_t i = (uint32_t)(at >> CIRA_PAGE_LOG2);
-    if (set_has(&t->set, i) && !move_one(s, t->first, i)) {
+    if (errno != EEXIST && set_has(&t->set, i) && !move_one(s, t->first, i)) {
       set_remove(&t->set, i);
     }
     at += CIRA_PAGE_BYTES;
   }
+  t->any_aside = true;
   for (uint32_t i = from; i < from + n; i++) {
     if (set_has(&t->set, i)) {
-      set_add(&t->aside, i);
       t->content[i] = s->side + ((uint64_t)i << CIRA_PAGE_LOG2);
     }
   }
@@ -379,6 +386,8 @@ static uint64_t move_pages(cira_space_t *s, uint8_t *dst, uint8_t *src,
     }
     if (move.move > 0) {
       at += (uint64_t)move.move;
+    } else if (errno == EEXIST) {
+      at += CIRA_PAGE_BYTES; /* moved before an EAGAIN */
     } else if (errno != EAGAIN && errno != EINTR) {
       break;
     }
@@ -477,22 +486,15 @@ static void forget_ranges(cira_space_t *s, struct iovec *range, uint32_t count) 
 
 static void sigbus_drop(cira_space_t *s, taken_t *t) {
   struct iovec range[WINDOW_PAGES / 2];
-  uint32_t count = 0, last = 0, first = t->n;
+  uint32_t count = 0;
   for (uint32_t at = 0, n;
        (n = set_next_run(&t->in_place, &t->quiet, t->n, &at)) > 0; at += n) {
     range[count++] = (struct iovec){page_addr(s, t->first + at),
                                     (size_t)n << CIRA_PAGE_LOG2};
   }
   forget_ranges(s, range, count);
-  for (uint32_t i = 0; i < t->n; i++) {
-    if (set_has(&t->aside, i)) {
-      first = i < first ? i : first;
-      last = i + 1;
-    }
-  }
-  if (first < last) {
-    madvise(s->side + ((uint64_t)first << CIRA_PAGE_LOG2),
-            (uint64_t)(last - first) << CIRA_PAGE_LOG2, MADV_DONTNEED);
+  if (t->any_aside) {
+    madvise(s->side, SIDE_BYTES, MADV_DONTNEED);
   }
   for (uint32_t i = 0; i < t->block_count; i++) {
     cira__pool_put(s, t->block[i], false);

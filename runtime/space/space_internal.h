@@ -104,7 +104,7 @@ typedef struct {
   const uint8_t *content[WINDOW_PAGES];
   /* how they were taken, for drop */
   page_set_t in_place; /* still in the page table */
-  page_set_t aside;    /* in the side area */
+  bool any_aside;      /* something is in the side area */
   uint8_t *block[WINDOW_PAGES / POOL_RUN_MIN];
   uint32_t block_count;
 } taken_t;
