@@ -184,9 +184,10 @@ static void near_count(int64_t bytes) {
     __atomic_fetch_add(&heap.early_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
     return;
   }
-  cira_space_stats_t *stats = (cira_space_stats_t *)cira_space_stats(heap.space);
-  uint64_t now = __atomic_add_fetch(&stats->near_bytes, (uint64_t)bytes,
-                                    __ATOMIC_RELAXED);
+  cira_space_stats_t *stats =
+      (cira_space_stats_t *)cira_space_stats(heap.space);
+  uint64_t now =
+      __atomic_add_fetch(&stats->near_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
   if (bytes > 0 &&
       now > __atomic_load_n(&stats->near_bytes_peak, __ATOMIC_RELAXED)) {
     __atomic_store_n(&stats->near_bytes_peak, now, __ATOMIC_RELAXED);
@@ -218,9 +219,9 @@ static void *near_alloc(size_t bytes, int flags) {
  * by calls that no shim sees. */
 static int note_system_code(struct dl_phdr_info *info, size_t size,
                             void *unused) {
-  static const char *const names[] = {"/libc.so", "/libc-", "/ld-linux",
-                                      "/libgomp.so", "/libomp.so",
-                                      "/libpthread"};
+  static const char *const names[] = {"/libc.so",   "/libc-",
+                                      "/ld-linux",  "/libgomp.so",
+                                      "/libomp.so", "/libpthread"};
   (void)size;
   (void)unused;
   bool known = false;

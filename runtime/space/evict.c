@@ -24,8 +24,8 @@ bool cira__try_reserve(cira_space_t *s, uint64_t n) {
     if (free < (int64_t)n) {
       return false;
     }
-  } while (!atomic_compare_exchange_weak(&s->free_pages, &free,
-                                         free - (int64_t)n));
+  } while (
+      !atomic_compare_exchange_weak(&s->free_pages, &free, free - (int64_t)n));
   return true;
 }
 
@@ -111,10 +111,9 @@ static void write_back(cira_space_t *s, const taken_t *t, uint32_t *word,
       STAT_ADD(s, pages_dropped, 1);
     }
     cira__delta_forget(s, page);
-    word[i] = (keep & W_BACKED) != 0
-                  ? PAGE_HOME | keep | (word[i] & W_HEAT) |
-                        (epoch << W_PIN_SHIFT)
-                  : PAGE_EMPTY;
+    word[i] = (keep & W_BACKED) != 0 ? PAGE_HOME | keep | (word[i] & W_HEAT) |
+                                           (epoch << W_PIN_SHIFT)
+                                     : PAGE_EMPTY;
   }
 }
 
@@ -209,8 +208,7 @@ static void sweep(cira_space_t *s, int64_t target, lane_t *held) {
       cira__chunk_manage(s, chunk);
       continue;
     }
-    if (kind != CHUNK_MANAGED ||
-        atomic_load(&s->chunk_resident[chunk]) == 0) {
+    if (kind != CHUNK_MANAGED || atomic_load(&s->chunk_resident[chunk]) == 0) {
       s->hand_page = (chunk + 1) * CHUNK_PAGES;
       continue;
     }

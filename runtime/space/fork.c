@@ -84,8 +84,8 @@ static void region_merge(cira_space_t *s, uint32_t from) {
 }
 
 static void regions_merge(cira_space_t *s) {
-  for (uint32_t r = 0; r < REGIONS_MAX &&
-                       regions_used(s) > REGIONS_BEFORE_MERGE; r++) {
+  for (uint32_t r = 0;
+       r < REGIONS_MAX && regions_used(s) > REGIONS_BEFORE_MERGE; r++) {
     region_t *region = &s->regions[r];
     if (region->used && !region->frozen && r != s->current_region &&
         r != s->quota_region) {
@@ -228,8 +228,7 @@ static void counters_fresh(cira_space_t *s) {
   cira_space_stats_t old = *s->stats;
   memset(&s->own_stats, 0, sizeof s->own_stats);
   s->stats = &s->own_stats;
-  s->stats->resident_pages = s->stats->resident_pages_peak =
-      old.resident_pages;
+  s->stats->resident_pages = s->stats->resident_pages_peak = old.resident_pages;
   s->stats->far_bytes = s->stats->far_bytes_peak = old.far_bytes;
   s->stats->near_bytes = s->stats->near_bytes_peak = old.near_bytes;
   s->stats->local_bytes = old.local_bytes;
@@ -244,8 +243,8 @@ static cira_status_t regions_attach(cira_space_t *s, uint32_t skip) {
       continue;
     }
     uint64_t bytes;
-    cira_status_t status = f->ops->region_attach(f, &region->ticket,
-                                                 &region->handle[0], &bytes);
+    cira_status_t status =
+        f->ops->region_attach(f, &region->ticket, &region->handle[0], &bytes);
     if (status == CIRA_OK && s->direct) {
       status = f->ops->region_map(f, region->handle[0], &region->direct);
     }

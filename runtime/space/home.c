@@ -267,8 +267,8 @@ static void post_segs(cira_space_t *s, uint32_t region, uint64_t page,
   cira_fabric_op_t *op = lane_op(s, lane);
   cira_status_t status;
   while ((status = lane->fabric->ops->post_write(
-              lane->fabric, s->regions[region].handle[lane->index], segs,
-              count, 0, op)) == CIRA_AGAIN) {
+              lane->fabric, s->regions[region].handle[lane->index], segs, count,
+              0, op)) == CIRA_AGAIN) {
     cira__home_poke(s, lane);
   }
   if (status != CIRA_OK) {

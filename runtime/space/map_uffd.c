@@ -7,10 +7,11 @@
  * tracking, so that a first write costs no signal; PAGEMAP_SCAN tells which
  * were written.
  * Taking pages away: a run without gaps is moved into a block of the pool.
- * Scattered pages are read in place and dropped while there is one thread, since
- * nobody can write behind the pager's back then; with several, UFFDIO_MOVE
- * carries them to a side area in one step that cannot lose a write. There the
- * delta decides what is dirty: a write between scan and move would be missed.
+ * Scattered pages are read in place and dropped while there is one thread,
+ * since nobody can write behind the pager's back then; with several,
+ * UFFDIO_MOVE carries them to a side area in one step that cannot lose a write.
+ * There the delta decides what is dirty: a write between scan and move would be
+ * missed.
  */
 #include "space/map_uffd.h"
 
@@ -47,10 +48,9 @@ cira_status_t cira__uffd_open(uint64_t features, int *out_fd) {
 
 cira_status_t cira__uffd_reserve(cira_space_t *s) {
   void *want = (void *)(uintptr_t)s->base;
-  void *p = mmap(want, s->bytes, PROT_NONE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-                     MAP_FIXED_NOREPLACE,
-                 -1, 0);
+  void *p = mmap(
+      want, s->bytes, PROT_NONE,
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   if (p != want) {
     int error = p == MAP_FAILED ? errno : EEXIST;
     if (p != MAP_FAILED) {
@@ -70,9 +70,9 @@ cira_status_t cira__uffd_reserve(cira_space_t *s) {
 
 cira_status_t cira__uffd_register(cira_space_t *s, const void *p,
                                   uint64_t bytes) {
-  struct uffdio_register reg = {
-      .range = {(uint64_t)(uintptr_t)p, bytes},
-      .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP};
+  struct uffdio_register reg = {.range = {(uint64_t)(uintptr_t)p, bytes},
+                                .mode = UFFDIO_REGISTER_MODE_MISSING |
+                                        UFFDIO_REGISTER_MODE_WP};
   if (ioctl(s->uffd, UFFDIO_REGISTER, &reg) != 0) {
     return cira__fail_errno(CIRA_E_SYSTEM, errno,
                             "userfaultfd refuses %lu bytes at %p",
@@ -136,16 +136,15 @@ void cira__uffd_split(cira_space_t *s, uint64_t chunk) {
 cira_status_t cira__uffd_again(cira_space_t *s, uint64_t features) {
   close(s->uffd);
   cira_status_t status = cira__uffd_open(features, &s->uffd);
-  uint64_t chunks = cira__align_up(atomic_load(&s->top_page), CHUNK_PAGES) /
-                    CHUNK_PAGES;
+  uint64_t chunks =
+      cira__align_up(atomic_load(&s->top_page), CHUNK_PAGES) / CHUNK_PAGES;
   for (uint64_t c = 0; c < chunks && status == CIRA_OK;) {
     if (atomic_load(&s->chunk_state[c]) != CHUNK_MANAGED) {
       c++;
       continue;
     }
     uint64_t end = c + 1;
-    while (end < chunks &&
-           atomic_load(&s->chunk_state[end]) == CHUNK_MANAGED) {
+    while (end < chunks && atomic_load(&s->chunk_state[end]) == CHUNK_MANAGED) {
       end++;
     }
     status = cira__uffd_register(s, page_addr(s, c * CHUNK_PAGES),
@@ -331,7 +330,8 @@ static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
       return false;
     }
     /* Not an `or` with zero: compilers turn that into a load. */
-    uint32_t *word = (uint32_t *)(void *)page, same = *(volatile uint32_t *)word;
+    uint32_t *word = (uint32_t *)(void *)page,
+             same = *(volatile uint32_t *)word;
     while (!__atomic_compare_exchange_n(word, &same, same, false,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
@@ -373,7 +373,8 @@ static void move_aside(cira_space_t *s, taken_t *t, uint32_t from, uint32_t n) {
   }
 }
 
-/* Moves a whole run, or what the kernel moves of it; returns the pages moved. */
+/* Moves a whole run, or what the kernel moves of it; returns the pages moved.
+ */
 static uint64_t move_pages(cira_space_t *s, uint8_t *dst, uint8_t *src,
                            uint64_t n) {
   uint64_t at = 0, bytes = n << CIRA_PAGE_LOG2;
@@ -467,7 +468,8 @@ static void sigbus_take(cira_space_t *s, taken_t *t) {
 }
 
 /* Many ranges in one call; the kernel then flushes the TLB once. */
-static void forget_ranges(cira_space_t *s, struct iovec *range, uint32_t count) {
+static void forget_ranges(cira_space_t *s, struct iovec *range,
+                          uint32_t count) {
   if (s->pidfd >= 0 && count > 1) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {

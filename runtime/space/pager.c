@@ -135,7 +135,7 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
 /* Tells the stream how far it really came (a window can be cut short), beyond
  * pages that are here already; returns the page that would continue it. */
 static uint64_t stream_moved(cira_space_t *s, uint64_t expected, uint64_t next,
-                         int32_t step, uint32_t ahead) {
+                             int32_t step, uint32_t ahead) {
   uint64_t top = atomic_load_explicit(&s->top_page, memory_order_relaxed);
   for (uint32_t i = 0; i < READAHEAD_MAX && next < top; i++) {
     uint32_t w = atomic_load_explicit(&s->words[next], memory_order_relaxed);
@@ -231,9 +231,8 @@ static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
   uint64_t first = claim_run(s, page, old, window, step, &n);
   cira__reserve(s, n);
   count_in(s, first, n);
-  uint8_t *block = n >= POOL_RUN_MIN && n <= BLOCK_PAGES
-                       ? cira__pool_take(s, true)
-                       : NULL;
+  uint8_t *block =
+      n >= POOL_RUN_MIN && n <= BLOCK_PAGES ? cira__pool_take(s, true) : NULL;
   if (block != NULL) { /* frames that the kernel has just cleared */
     cira__pool_populate(block, n);
     install_block(s, first, n, block, false);
@@ -257,8 +256,7 @@ static void span_claim(cira_space_t *s, span_t *span, uint64_t page,
   end = cira__min_u64(end, top);
   span->region = region_of(old);
   span->count = 1;
-  span->run[0].first =
-      claim_run(s, page, old, window, step, &span->run[0].n);
+  span->run[0].first = claim_run(s, page, old, window, step, &span->run[0].n);
   span->total = span->run[0].n;
   span->next = step > 0 ? page + span->total : page - span->total;
   if (!stream || step < 0) {
@@ -322,8 +320,8 @@ static void span_install(cira_space_t *s, const span_t *span, uint64_t wanted,
       s->map->install(s, first, n, frames, true);
     }
     for (uint32_t i = 0; i < n; i++) {
-      uint32_t w = atomic_load_explicit(&s->words[first + i],
-                                        memory_order_relaxed);
+      uint32_t w =
+          atomic_load_explicit(&s->words[first + i], memory_order_relaxed);
       cira__word_publish(s, first + i, arrived(s, w, first + i == wanted),
                          false);
     }
@@ -520,8 +518,8 @@ static void deliver(cira_space_t *s, uint64_t page) {
 bool cira__pager_fault(cira_space_t *s, uint64_t page, bool write) {
   uint64_t chunk = page / CHUNK_PAGES;
   for (;;) {
-    uint8_t kind = atomic_load_explicit(&s->chunk_state[chunk],
-                                        memory_order_acquire);
+    uint8_t kind =
+        atomic_load_explicit(&s->chunk_state[chunk], memory_order_acquire);
     if (kind == CHUNK_UNUSED) {
       return false;
     }
@@ -536,8 +534,8 @@ bool cira__pager_fault(cira_space_t *s, uint64_t page, bool write) {
     switch (state_of(w)) {
     case PAGE_MAPPED:
       if (s->map->tracks_dirty && write && (w & W_DIRTY) == 0) {
-        if (!atomic_compare_exchange_strong(
-                &s->words[page], &w, (w & ~W_STATE) | PAGE_BUSY)) {
+        if (!atomic_compare_exchange_strong(&s->words[page], &w,
+                                            (w & ~W_STATE) | PAGE_BUSY)) {
           continue;
         }
         s->map->make_writable(s, page);
@@ -599,8 +597,8 @@ bool cira_space_fault(cira_space_t *s, int signo, const siginfo_t *info,
     return false;
   }
 #ifdef BUS_MCEERR_AR
-  if (signo == SIGBUS && (info->si_code == BUS_MCEERR_AR ||
-                          info->si_code == BUS_MCEERR_AO)) {
+  if (signo == SIGBUS &&
+      (info->si_code == BUS_MCEERR_AR || info->si_code == BUS_MCEERR_AO)) {
     return false;
   }
 #endif
@@ -715,8 +713,8 @@ static uint64_t hint_pages(cira_space_t *s, const void *p, uint64_t bytes,
   }
   uint64_t first = page_of(s, p), top = atomic_load(&s->top_page);
   uint64_t last =
-      page_of(s, (const uint8_t *)p +
-                     cira__min_u64(bytes - 1, s->bytes - 1)) + 1;
+      page_of(s, (const uint8_t *)p + cira__min_u64(bytes - 1, s->bytes - 1)) +
+      1;
   last = cira__min_u64(last, top);
   *out_n = last > first ? last - first : 0;
   return first;
@@ -763,8 +761,8 @@ void cira_space_evict_hint(cira_space_t *s, const void *p, uint64_t bytes) {
   uint64_t end = page + n;
   while (page < end) {
     uint64_t chunk = page / CHUNK_PAGES;
-    uint64_t here = cira__min_u64(
-        end - page, WINDOW_PAGES - page % WINDOW_PAGES);
+    uint64_t here =
+        cira__min_u64(end - page, WINDOW_PAGES - page % WINDOW_PAGES);
     if (atomic_load(&s->chunk_state[chunk]) == CHUNK_NATIVE) {
       cira__chunk_manage(s, chunk);
     }

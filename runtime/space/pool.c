@@ -36,8 +36,8 @@ uint8_t *cira__pool_take(cira_space_t *s, bool hollow) {
   cira__lock(&s->pool.lock);
   if (hollow) {
     if (s->pool.hollow_count > 0) {
-      block = s->pool.area +
-              s->pool.hollow[--s->pool.hollow_count] * BLOCK_BYTES;
+      block =
+          s->pool.area + s->pool.hollow[--s->pool.hollow_count] * BLOCK_BYTES;
     }
   } else if (s->pool.full_count > 0) {
     block = s->pool.area + s->pool.full[--s->pool.full_count] * BLOCK_BYTES;

@@ -169,9 +169,8 @@ static cira_status_t tables_create(cira_space_t *s) {
   s->chunk_resident = cira__map_table(chunks * sizeof *s->chunk_resident);
   s->chunk_committed = cira__map_table(chunks * sizeof *s->chunk_committed);
   s->zeros = cira__map_table(READAHEAD_MAX * CIRA_PAGE_BYTES);
-  if (s->words == NULL || s->chunk_state == NULL ||
-      s->chunk_resident == NULL || s->chunk_committed == NULL ||
-      s->zeros == NULL) {
+  if (s->words == NULL || s->chunk_state == NULL || s->chunk_resident == NULL ||
+      s->chunk_committed == NULL || s->zeros == NULL) {
     return cira__fail_errno(CIRA_E_NOMEM, errno,
                             "no address space for the page tables of a far "
                             "range of %lu bytes; give a smaller one with "
@@ -343,8 +342,8 @@ static cira_status_t chunks_commit(cira_space_t *s, uint64_t page, uint64_t n) {
   uint64_t done = 0;
   while (done < n) {
     uint64_t chunk = (page + done) / CHUNK_PAGES;
-    uint64_t in_chunk = cira__min_u64(
-        n - done, CHUNK_PAGES - (page + done) % CHUNK_PAGES);
+    uint64_t in_chunk =
+        cira__min_u64(n - done, CHUNK_PAGES - (page + done) % CHUNK_PAGES);
     if (atomic_load(&s->chunk_state[chunk]) == CHUNK_UNUSED) {
       cira_status_t status = chunk_open(s, chunk);
       if (status != CIRA_OK) {

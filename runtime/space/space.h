@@ -31,8 +31,8 @@
 #ifndef CIRA_SPACE_BASE
 #define CIRA_SPACE_BASE UINT64_C(0x200000000000)
 #endif
-#define CIRA_SPACE_BYTES_MAX (UINT64_C(16) << 40)  /* 16 TiB */
-#define CIRA_SPACE_LOCAL_MIN (UINT64_C(64) << 12)  /* 64 pages, 256 KiB */
+#define CIRA_SPACE_BYTES_MAX (UINT64_C(16) << 40) /* 16 TiB */
+#define CIRA_SPACE_LOCAL_MIN (UINT64_C(64) << 12) /* 64 pages, 256 KiB */
 
 typedef struct cira_space cira_space_t;
 
@@ -47,11 +47,11 @@ typedef enum {
 typedef struct {
   uint32_t size; /* sizeof(cira_space_options_t) */
   cira_space_mode_t mode;
-  uint64_t range_bytes;   /* size of the far range; 0 = 1 TiB */
-  uint64_t local_bytes;   /* local cache; 0 = half of the physical memory */
-  uint32_t granule_bytes; /* unit of dirty deltas, 64..4096; 0 = 64 */
-  uint32_t lanes;         /* connections; 0 = 1 direct, else min(cpus, 4) */
-  uint64_t deadline_ns;   /* of any far access; 0 = 10 s */
+  uint64_t range_bytes;     /* size of the far range; 0 = 1 TiB */
+  uint64_t local_bytes;     /* local cache; 0 = half of the physical memory */
+  uint32_t granule_bytes;   /* unit of dirty deltas, 64..4096; 0 = 64 */
+  uint32_t lanes;           /* connections; 0 = 1 direct, else min(cpus, 4) */
+  uint64_t deadline_ns;     /* of any far access; 0 = 10 s */
   uint32_t readahead_pages; /* largest sequential fetch; 0 = 64 */
   bool no_huge_pages;
   const char *url;        /* NULL = "host:" */
@@ -61,33 +61,33 @@ typedef struct {
 /* One counter block; lives in shared memory when CIRA_STATS asks for it, so
  * that it survives the process. All counts are since creation. */
 typedef struct {
-  uint64_t faults;            /* demand faults handled */
-  uint64_t faults_zero;       /* of these: first touches of fresh memory */
-  uint64_t pages_in;          /* pages read from home, demand and ahead */
-  uint64_t pages_ahead;       /* of these: read ahead by the detector */
-  uint64_t pages_ahead_hit;   /* of these: found in use at eviction or fault */
-  uint64_t pages_out;         /* pages written back (at least one granule) */
-  uint64_t pages_dropped;     /* clean pages evicted without a write */
+  uint64_t faults;          /* demand faults handled */
+  uint64_t faults_zero;     /* of these: first touches of fresh memory */
+  uint64_t pages_in;        /* pages read from home, demand and ahead */
+  uint64_t pages_ahead;     /* of these: read ahead by the detector */
+  uint64_t pages_ahead_hit; /* of these: found in use at eviction or fault */
+  uint64_t pages_out;       /* pages written back (at least one granule) */
+  uint64_t pages_dropped;   /* clean pages evicted without a write */
   uint64_t bytes_in;
-  uint64_t bytes_out;         /* dirty granules sent home */
-  uint64_t bytes_dirty;       /* bytes of the pages that were dirty */
-  uint64_t wait_ns;           /* time threads waited in faults */
-  uint64_t fabric_wait_ns;    /* of this: for the fabric */
-  uint64_t evict_ns;          /* time spent evicting */
-  uint64_t evictions;         /* eviction batches */
-  uint64_t second_chances;    /* pages spared by the clock */
-  uint64_t refaults;          /* pages fetched again soon after eviction */
-  uint64_t pins;              /* pages pinned for system calls */
-  uint64_t resident_pages;    /* now */
+  uint64_t bytes_out;      /* dirty granules sent home */
+  uint64_t bytes_dirty;    /* bytes of the pages that were dirty */
+  uint64_t wait_ns;        /* time threads waited in faults */
+  uint64_t fabric_wait_ns; /* of this: for the fabric */
+  uint64_t evict_ns;       /* time spent evicting */
+  uint64_t evictions;      /* eviction batches */
+  uint64_t second_chances; /* pages spared by the clock */
+  uint64_t refaults;       /* pages fetched again soon after eviction */
+  uint64_t pins;           /* pages pinned for system calls */
+  uint64_t resident_pages; /* now */
   uint64_t resident_pages_peak;
-  uint64_t far_bytes;         /* committed now */
+  uint64_t far_bytes; /* committed now */
   uint64_t far_bytes_peak;
-  uint64_t near_bytes;        /* heap placed locally now (CIRA_NEAR_MAX) */
+  uint64_t near_bytes; /* heap placed locally now (CIRA_NEAR_MAX) */
   uint64_t near_bytes_peak;
-  uint64_t local_bytes;       /* the budget */
-  uint64_t native_pages;      /* pages in chunks the kernel fills itself */
+  uint64_t local_bytes;  /* the budget */
+  uint64_t native_pages; /* pages in chunks the kernel fills itself */
   uint64_t forks;
-  uint64_t discards;          /* pages given back to the server */
+  uint64_t discards; /* pages given back to the server */
 } cira_space_stats_t;
 
 void cira_space_options_default(cira_space_options_t *opt);
@@ -185,7 +185,8 @@ extern _Thread_local bool cira__space_own_thread;
 
 /* Current counters. Threads: any; signal-safe; not a consistent snapshot. */
 const cira_space_stats_t *cira_space_stats(const cira_space_t *s);
-/* Moves the counters into caller-owned (shared) memory, zeroed by the caller. */
+/* Moves the counters into caller-owned (shared) memory, zeroed by the caller.
+ */
 void cira_space_stats_move(cira_space_t *s, cira_space_stats_t *where);
 
 /* One line on what the machine offers for each mode, for cira-info:

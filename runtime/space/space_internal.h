@@ -30,8 +30,8 @@
  *   MANAGED  missing pages come to us. A chunk becomes managed when the budget
  *            is used up and the clock arrives at it, and stays so.
  *
- * Lock order: gate (as reader) -> alloc -> evict -> lane -> slots. A thread that holds a
- * lane only tries `evict`. Holders have all signals blocked.
+ * Lock order: gate (as reader) -> alloc -> evict -> lane -> slots. A thread
+ * that holds a lane only tries `evict`. Holders have all signals blocked.
  */
 #ifndef CIRA_SPACE_INTERNAL_H
 #define CIRA_SPACE_INTERNAL_H
@@ -42,18 +42,18 @@
 #include "space/space.h"
 
 #define CHUNK_LOG2 21
-#define CHUNK_BYTES (UINT64_C(1) << CHUNK_LOG2)         /* 2 MiB */
+#define CHUNK_BYTES (UINT64_C(1) << CHUNK_LOG2)           /* 2 MiB */
 #define CHUNK_PAGES (1u << (CHUNK_LOG2 - CIRA_PAGE_LOG2)) /* 512 */
 #define WINDOW_PAGES 256u /* of one clock step; divides CHUNK_PAGES */
 #define LANES_MAX 8u
 #define REGIONS_MAX 64u
-#define LANE_OPS 128u       /* writes and discards in flight per lane */
-#define READAHEAD_MAX 256u  /* pages */
-#define BLOCK_PAGES 64u /* of the frame pool */
+#define LANE_OPS 128u      /* writes and discards in flight per lane */
+#define READAHEAD_MAX 256u /* pages */
+#define BLOCK_PAGES 64u    /* of the frame pool */
 #define BLOCK_BYTES ((uint64_t)BLOCK_PAGES * CIRA_PAGE_BYTES)
 #define POOL_MAX 32u    /* blocks, 8 MiB */
 #define POOL_RUN_MIN 4u /* shorter runs are copied by the kernel */
-#define LINES_MAX 64u       /* granules of a page */
+#define LINES_MAX 64u   /* granules of a page */
 
 enum {
   PAGE_EMPTY = 0,
@@ -78,7 +78,12 @@ enum {
 #define W_PINS (0xfffu << W_PIN_SHIFT)
 #define EPOCH_MASK 0xfffu
 
-enum { CHUNK_UNUSED = 0, CHUNK_NATIVE = 1, CHUNK_TURNING = 2, CHUNK_MANAGED = 3 };
+enum {
+  CHUNK_UNUSED = 0,
+  CHUNK_NATIVE = 1,
+  CHUNK_TURNING = 2,
+  CHUNK_MANAGED = 3
+};
 
 typedef _Atomic uint32_t word_t;
 
@@ -110,7 +115,8 @@ typedef struct {
 } taken_t;
 
 /* The next run of `set` at or after *at: begins and ends with pages of the set,
- * and has only pages of `quiet` in between. Returns its length, 0 at the end. */
+ * and has only pages of `quiet` in between. Returns its length, 0 at the end.
+ */
 static inline uint32_t set_next_run(const page_set_t *set,
                                     const page_set_t *quiet, uint32_t n,
                                     uint32_t *at) {
@@ -248,8 +254,8 @@ struct cira_space {
   /* budget */
   uint64_t local_pages;
   _Atomic int64_t free_pages;
-  int64_t low_pages;       /* evict ahead of need below this */
-  uint32_t batch_pages;    /* freed at a time */
+  int64_t low_pages;    /* evict ahead of need below this */
+  uint32_t batch_pages; /* freed at a time */
   uint32_t readahead_pages;
 
   /* clock; guarded by evict_lock */
@@ -272,16 +278,16 @@ struct cira_space {
 
   /* baselines: hashes of the granules of mapped, backed pages */
   uint32_t granule_log2, granules; /* per page */
-  uint32_t *slot_of;    /* page -> slot + 1 */
-  uint64_t *slot_hash;  /* slot * granules */
-  uint32_t *slot_free;  /* stack */
+  uint32_t *slot_of;               /* page -> slot + 1 */
+  uint64_t *slot_hash;             /* slot * granules */
+  uint32_t *slot_free;             /* stack */
   uint32_t slot_free_count, slot_count;
   cira_lock_t slot_lock;
   uint64_t hash_key[16];
 
   /* page tables */
   int uffd, pagemap_fd;
-  int pidfd; /* of this process, for process_madvise; -1: one by one */
+  int pidfd;      /* of this process, for process_madvise; -1: one by one */
   uint8_t *zeros; /* READAHEAD_MAX pages that read as zero */
   uint8_t *side;  /* where scattered pages are moved; guarded by evict_lock */
   uint64_t side_bytes;
@@ -291,7 +297,7 @@ struct cira_space {
     uint32_t hollow_count, full_count;
     uint8_t hollow[POOL_MAX], full[POOL_MAX];
   } pool;
-  uint8_t *view;  /* second view (sigsegv) */
+  uint8_t *view; /* second view (sigsegv) */
   int view_fd;
   pthread_t handler;
   int handler_stop_fd;
@@ -378,7 +384,8 @@ void cira__home_wait(cira_space_t *s, lane_t *lane, cira_fabric_op_t *op);
 void cira__home_read(cira_space_t *s, uint32_t region, uint64_t page,
                      uint32_t n, void *dst, lane_t *held);
 /* Sends what changed of a page; returns its new word without state and pins
- * (backed, region), or W_BACKED clear when it is all zero and never was home. */
+ * (backed, region), or W_BACKED clear when it is all zero and never was home.
+ */
 uint32_t cira__home_write(cira_space_t *s, uint64_t page, uint32_t word,
                           const uint8_t *content, lane_t *held);
 void cira__home_write_whole(cira_space_t *s, uint32_t region, uint64_t page,

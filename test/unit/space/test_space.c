@@ -232,8 +232,7 @@ static void test_discard(void **state) {
   }
   uint64_t far_bytes = COUNT(far_bytes);
   cira_space_decommit(space, a + 100 * PAGE, 200 * PAGE);
-  assert_int_equal(COUNT(far_bytes),
-                   far_bytes - 200 * PAGE);
+  assert_int_equal(COUNT(far_bytes), far_bytes - 200 * PAGE);
   assert_int_equal(cira_space_commit(space, a + 100 * PAGE, 200 * PAGE),
                    CIRA_OK);
   for (uint64_t i = 100 * PAGE; i < 300u * PAGE; i += 97) {
