@@ -34,8 +34,9 @@
 #include "heap/preload/shim.h"
 
 #define SHIM_PROXY 64 /* SIGRTMAX, which programs are told is one less */
-#define SA_RESTORER_BIT 0x04000000 /* the C library sets it in all it stores   \
-                                    */
+#define SA_RESTORER_BIT                                                        \
+  0x04000000 /* the C library sets it in all it stores                         \
+              */
 #define KERNEL_BIT(signo) (UINT64_C(1) << ((signo) - 1))
 
 int shim_signal;

@@ -191,6 +191,10 @@ static void counters_full(void **state) {
 }
 
 int main(void) {
+  /* Whoever started us may have left descriptors open. */
+  for (int fd = 3; fd < 256; fd++) {
+    close(fd);
+  }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bad_settings),    cmocka_unit_test(no_server),
       cmocka_unit_test(unknown_setting), cmocka_unit_test(descriptors),
