@@ -415,26 +415,37 @@ static bool sigbus_install_block(cira_space_t *s, uint64_t page, uint64_t n,
   return moved == n;
 }
 
-/* Moves a run without gaps into a block of the pool. */
-static bool take_block(cira_space_t *s, taken_t *t, uint32_t at, uint32_t n) {
-  uint8_t *block = cira__pool_take(s, true);
-  if (block == NULL) {
-    return false;
-  }
-  uint64_t moved = move_pages(s, block, page_addr(s, t->first + at), n);
-  if (moved < n) {
-    if (moved > 0) { /* back: the other ways can do it page by page */
-      cira__uffd_install(s, t->first + at, moved, block, false);
-      madvise(block, BLOCK_BYTES, MADV_DONTNEED);
+/* Moves a run without gaps into blocks of the pool, behind what is there
+ * already; returns how many of its pages went. */
+static uint32_t take_into_blocks(cira_space_t *s, taken_t *t, uint32_t at,
+                                 uint32_t n) {
+  uint32_t done = 0;
+  while (done < n) {
+    uint32_t b = t->block_count;
+    if (b == 0 || t->block_pages[b - 1] == BLOCK_PAGES) {
+      uint8_t *fresh = cira__pool_take_hollow(s);
+      if (fresh == NULL) {
+        break;
+      }
+      t->block[b] = fresh;
+      t->block_pages[b] = 0;
+      t->block_count = ++b;
     }
-    cira__pool_put(s, block, true);
-    return false;
+    uint32_t used = t->block_pages[b - 1];
+    uint32_t part = (uint32_t)cira__min_u64(n - done, BLOCK_PAGES - used);
+    uint8_t *to = t->block[b - 1] + (uint64_t)used * CIRA_PAGE_BYTES;
+    uint32_t moved =
+        (uint32_t)move_pages(s, to, page_addr(s, t->first + at + done), part);
+    for (uint32_t i = 0; i < moved; i++) {
+      t->content[at + done + i] = to + ((uint64_t)i << CIRA_PAGE_LOG2);
+    }
+    t->block_pages[b - 1] = (uint8_t)(used + moved);
+    done += moved;
+    if (moved < part) {
+      break; /* the other ways go page by page */
+    }
   }
-  t->block[t->block_count++] = block;
-  for (uint32_t i = 0; i < n; i++) {
-    t->content[at + i] = block + ((uint64_t)i << CIRA_PAGE_LOG2);
-  }
-  return true;
+  return done;
 }
 
 static void sigbus_take(cira_space_t *s, taken_t *t) {
@@ -447,12 +458,10 @@ static void sigbus_take(cira_space_t *s, taken_t *t) {
   }
   for (uint32_t at = 0, n; (n = set_next_run(&t->set, NULL, t->n, &at)) > 0;
        at += n) {
-    n = n < BLOCK_PAGES ? n : BLOCK_PAGES;
-    if (n >= BLOCK_PAGES / 2 && take_block(s, t, at, n)) {
-      for (uint32_t i = at; i < at + n; i++) {
-        set_remove(&rest, i);
-        set_add(&t->quiet, i);
-      }
+    uint32_t went = n < POOL_RUN_MIN ? 0 : take_into_blocks(s, t, at, n);
+    for (uint32_t i = at; i < at + went; i++) {
+      set_remove(&rest, i);
+      set_add(&t->quiet, i);
     }
   }
   for (uint32_t at = 0, n;
@@ -499,7 +508,7 @@ static void sigbus_drop(cira_space_t *s, taken_t *t) {
     madvise(s->side, SIDE_BYTES, MADV_DONTNEED);
   }
   for (uint32_t i = 0; i < t->block_count; i++) {
-    cira__pool_put(s, t->block[i], false);
+    cira__pool_give(s, t->block[i], t->block_pages[i]);
   }
 }
 

@@ -217,13 +217,6 @@ static uint32_t arrived(cira_space_t *s, uint32_t old, bool demanded) {
 
 /* ---- fetching ----------------------------------------------------------- */
 
-/* Installs n pages from a block and gives the block back. */
-static void install_block(cira_space_t *s, uint64_t first, uint32_t n,
-                          uint8_t *block, bool clean) {
-  bool moved = s->map->install_block(s, first, n, block, clean);
-  cira__pool_put(s, block, moved && n == BLOCK_PAGES);
-}
-
 /* Fresh memory: zeros, not write-tracked since it will be written. */
 static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
                       uint32_t window, int32_t step, uint32_t *out_n) {
@@ -232,10 +225,14 @@ static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
   cira__reserve(s, n);
   count_in(s, first, n);
   uint8_t *block =
-      n >= POOL_RUN_MIN && n <= BLOCK_PAGES ? cira__pool_take(s, true) : NULL;
+      n >= POOL_RUN_MIN && n <= BLOCK_PAGES ? cira__pool_take_hollow(s) : NULL;
   if (block != NULL) { /* frames that the kernel has just cleared */
     cira__pool_populate(block, n);
-    install_block(s, first, n, block, false);
+    if (s->map->install_block(s, first, n, block, false)) {
+      cira__pool_give(s, block, 0);
+    } else {
+      cira__pool_empty(s, block);
+    }
   } else {
     s->map->install(s, first, n, s->zeros, false);
   }
@@ -328,15 +325,15 @@ static void span_install(cira_space_t *s, const span_t *span, uint64_t wanted,
     frames += (uint64_t)n * CIRA_PAGE_BYTES;
   }
   if (block) {
-    cira__pool_put(s, frames - (uint64_t)span->total * CIRA_PAGE_BYTES,
-                   moved && span->total == BLOCK_PAGES);
+    cira__pool_frames_done(s, frames - (uint64_t)span->total * CIRA_PAGE_BYTES,
+                           span->total, moved);
   }
 }
 
 /* Home is memory of this machine: long runs are copied into a block, single
  * pages by the kernel straight from home. */
 static void fetch_direct(cira_space_t *s, const span_t *span, uint64_t wanted) {
-  uint8_t *block = cira__pool_take_filled(s, span->total);
+  uint8_t *block = cira__pool_frames(s, span->total);
   if (block == NULL) {
     for (uint32_t r = 0; r < span->count; r++) {
       span_t one = {.count = 1, .total = span->run[r].n};
@@ -394,7 +391,7 @@ static void fetch_remote(cira_space_t *s, const span_t *span, uint64_t wanted) {
   cira_fabric_op_t ops[RUNS_MAX];
   uint64_t t0 = cira__now_ns();
   cira__lock(&lane->lock);
-  uint8_t *block = cira__pool_take_filled(s, span->total);
+  uint8_t *block = cira__pool_frames(s, span->total);
   uint8_t *frames = block != NULL ? block : lane->bounce;
   span_post(s, lane, span, frames, ops);
   if (atomic_load_explicit(&s->free_pages, memory_order_relaxed) <
@@ -434,7 +431,7 @@ static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
     return;
   }
   span_count(s, span, 0);
-  lane->ahead.block = cira__pool_take_filled(s, span->total);
+  lane->ahead.block = cira__pool_frames(s, span->total);
   span_post(s, lane, span,
             lane->ahead.block != NULL ? lane->ahead.block : lane->ahead.buf,
             lane->ahead.op);

@@ -111,6 +111,7 @@ typedef struct {
   page_set_t in_place; /* still in the page table */
   bool any_aside;      /* something is in the side area */
   uint8_t *block[WINDOW_PAGES / POOL_RUN_MIN];
+  uint8_t block_pages[WINDOW_PAGES / POOL_RUN_MIN];
   uint32_t block_count;
 } taken_t;
 
@@ -296,6 +297,7 @@ struct cira_space {
     uint8_t *area;
     uint32_t hollow_count, full_count;
     uint8_t hollow[POOL_MAX], full[POOL_MAX];
+    uint8_t lo[POOL_MAX], hi[POOL_MAX];
   } pool;
   uint8_t *view; /* second view (sigsegv) */
   int view_fd;
@@ -414,10 +416,17 @@ bool cira__is_zero(const uint8_t *p, uint64_t bytes);
 /* pool.c */
 uint32_t cira__pool_blocks(uint64_t local_pages);
 void cira__pool_init(cira_space_t *s, uint8_t *area, uint32_t blocks);
-uint8_t *cira__pool_take(cira_space_t *s, bool hollow);
-uint8_t *cira__pool_take_filled(cira_space_t *s, uint32_t n);
-void cira__pool_put(cira_space_t *s, uint8_t *block, bool hollow);
-void cira__pool_populate(uint8_t *block, uint32_t n);
+/* A block without frames, or NULL; goes back by give (pages [0, pages) have
+ * frames now) or by empty (whatever has a frame loses it). */
+uint8_t *cira__pool_take_hollow(cira_space_t *s);
+void cira__pool_give(cira_space_t *s, uint8_t *block, uint32_t pages);
+void cira__pool_empty(cira_space_t *s, uint8_t *block);
+void cira__pool_populate(uint8_t *p, uint32_t n);
+/* n pages with frames, to be filled and moved; NULL when all are in use.
+ * done: they were moved away, all of them if `moved`. */
+uint8_t *cira__pool_frames(cira_space_t *s, uint32_t n);
+void cira__pool_frames_done(cira_space_t *s, uint8_t *frames, uint32_t n,
+                            bool moved);
 
 /* space.c */
 void *cira__map_table(uint64_t bytes);

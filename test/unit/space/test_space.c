@@ -340,6 +340,60 @@ static void test_threads_share_pages(void **state) {
   close_space();
 }
 
+/* A cache large enough for frames to circulate through the pool: scans with
+ * islands of hot pages in between, by one thread and then by several. */
+#define SCAN_PAGES 9000u
+
+static void *scanner(void *arg) {
+  worker_t *w = arg;
+  uint64_t x = 99u + w->id;
+  uintptr_t bad = 0;
+  alt_stack();
+  for (int round = 1; round <= 3; round++) {
+    for (uint64_t p = 0; p < SCAN_PAGES; p++) {
+      uint64_t *word = &w->a[p * 512 + (p % 100) * 4 + w->id];
+      bad += *word != (uint64_t)(round - 1);
+      *word = (uint64_t)round;
+      if (p % 3 == 0) { /* a hot page, every now and then */
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        uint64_t hot = (x >> 33) % 600 * 15;
+        w->a[hot * 512 + 504 + w->id]++;
+      }
+    }
+  }
+  return (void *)bad;
+}
+
+static void test_frames_circulate(void **state) {
+  (void)state;
+  open_space(5000);
+  uint64_t *a = far(SCAN_PAGES);
+  worker_t w[THREADS];
+  pthread_t t[THREADS];
+  w[0] = (worker_t){a, 0};
+  assert_null(scanner(&w[0]));
+  for (unsigned i = 1; i < THREADS; i++) {
+    w[i] = (worker_t){a, i};
+    cira_space_thread_add(space);
+    assert_int_equal(pthread_create(&t[i], NULL, scanner, &w[i]), 0);
+  }
+  for (unsigned i = 1; i < THREADS; i++) {
+    void *bad = NULL;
+    pthread_join(t[i], &bad);
+    assert_null(bad);
+    cira_space_thread_remove(space);
+  }
+  for (unsigned id = 0; id < THREADS; id++) {
+    uint64_t hot = 0;
+    for (uint64_t p = 0; p < SCAN_PAGES; p++) {
+      assert_int_equal(a[p * 512 + (p % 100) * 4 + id], 3);
+      hot += a[p * 512 + 504 + id];
+    }
+    assert_int_equal(hot, 3 * ((SCAN_PAGES + 2) / 3));
+  }
+  close_space();
+}
+
 /* ---- fork --------------------------------------------------------------- */
 
 static uint64_t sum(const uint64_t *a, uint64_t n) {
@@ -572,6 +626,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_pin),
       cmocka_unit_test(test_hints),
       cmocka_unit_test(test_threads_share_pages),
+      cmocka_unit_test(test_frames_circulate),
       cmocka_unit_test(test_fork_keeps_both_views),
       cmocka_unit_test(test_bad_options),
       cmocka_unit_test(test_wild_pointer),
