@@ -62,9 +62,6 @@ cira_status_t cira__uffd_reserve(cira_space_t *s) {
                             "address space is limited (ulimit -v)",
                             (unsigned long)s->base, (unsigned long)s->bytes);
   }
-  if (!s->opt.no_huge_pages) {
-    madvise(p, s->bytes, MADV_HUGEPAGE); /* refusal only costs speed */
-  }
   return CIRA_OK;
 }
 

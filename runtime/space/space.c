@@ -314,8 +314,10 @@ static void quota_return(cira_space_t *s, uint64_t bytes) {
   }
 }
 
-/* Opens one chunk for use: native while the budget has room for all of it. */
-static cira_status_t chunk_open(cira_space_t *s, uint64_t chunk) {
+/* Opens one chunk for use: native while the budget has room for all of it.
+ *   whole   it is part of one large block: huge pages pay. A chunk that fills
+ *           up piece by piece would clear 2 MiB for its first piece. */
+static cira_status_t chunk_open(cira_space_t *s, uint64_t chunk, bool whole) {
   bool native = cira__try_reserve(s, CHUNK_PAGES + (uint64_t)s->low_pages);
   if (native) {
     cira__release(s, (uint64_t)s->low_pages);
@@ -330,6 +332,10 @@ static cira_status_t chunk_open(cira_space_t *s, uint64_t chunk) {
   }
   if (native) {
     STAT_ADD(s, native_pages, CHUNK_PAGES);
+    if (whole && !s->opt.no_huge_pages && s->uffd >= 0) {
+      /* Refusal only costs speed. */
+      madvise(page_addr(s, chunk * CHUNK_PAGES), CHUNK_BYTES, MADV_HUGEPAGE);
+    }
   }
   atomic_store_explicit(&s->chunk_state[chunk],
                         native ? CHUNK_NATIVE : CHUNK_MANAGED,
@@ -345,7 +351,7 @@ static cira_status_t chunks_commit(cira_space_t *s, uint64_t page, uint64_t n) {
     uint64_t in_chunk =
         cira__min_u64(n - done, CHUNK_PAGES - (page + done) % CHUNK_PAGES);
     if (atomic_load(&s->chunk_state[chunk]) == CHUNK_UNUSED) {
-      cira_status_t status = chunk_open(s, chunk);
+      cira_status_t status = chunk_open(s, chunk, in_chunk == CHUNK_PAGES);
       if (status != CIRA_OK) {
         return status; /* what is open stays open, unused and harmless */
       }
