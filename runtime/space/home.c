@@ -105,9 +105,11 @@ static uint32_t lanes_wanted(const cira_space_t *s) {
   if (s->opt.lanes != 0) {
     return s->opt.lanes;
   }
+  /* A miss over several connections costs half as much again as over one (the
+   * server looks at each); they pay when many threads miss at once. */
   long cpus = sysconf(_SC_NPROCESSORS_ONLN);
   return (uint32_t)cira__max_u64(
-      1, cira__min_u64(cpus > 0 ? (uint64_t)cpus : 1, 4));
+      1, cira__min_u64(cpus > 0 ? (uint64_t)cpus / 2 : 1, 4));
 }
 
 cira_status_t cira__home_open(cira_space_t *s) {

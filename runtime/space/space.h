@@ -50,7 +50,7 @@ typedef struct {
   uint64_t range_bytes;     /* size of the far range; 0 = 1 TiB */
   uint64_t local_bytes;     /* local cache; 0 = half of the physical memory */
   uint32_t granule_bytes;   /* unit of dirty deltas, 64..4096; 0 = 64 */
-  uint32_t lanes;           /* connections; 0 = 1 direct, else min(cpus, 4) */
+  uint32_t lanes;           /* connections; 0 = 1 direct, else cpus / 2, 1..4 */
   uint64_t deadline_ns;     /* of any far access; 0 = 10 s */
   uint32_t readahead_pages; /* largest sequential fetch; 0 = 64 */
   bool no_huge_pages;
