@@ -95,14 +95,14 @@ static uint32_t parse_count(const char *name, const char *value, uint64_t min,
 }
 
 static void set_lanes(settings_t *s, const char *name, const char *value) {
-  s->space.lanes = parse_count(name, value, 1, 64,
-                               "not a number of connections from 1 to 64");
+  s->space.lanes =
+      parse_count(name, value, 1, 8, "not a number of connections from 1 to 8");
 }
 
 static void set_readahead(settings_t *s, const char *name, const char *value) {
   s->space.readahead_pages =
-      parse_count(name, value, 1, 512,
-                  "not a number of pages from 1 (no read-ahead) to 512");
+      parse_count(name, value, 1, 256,
+                  "not a number of pages from 1 (no read-ahead) to 256");
 }
 
 static void set_deadline(settings_t *s, const char *name, const char *value) {
