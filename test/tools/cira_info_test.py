@@ -43,23 +43,68 @@ def info_refuses(c):
     c.refused([INFO, "--stats", "/no/such"], 1, "/no/such")
 
 
+MODEL = {"llc_latency_ns", "local_latency_ns", "far_latency_ns", "local_bytes_per_us",
+         "far_bytes_per_us", "llc_bytes", "line_bytes", "page_bytes", "op_ns", "lines_in_flight"}
+
+
 @case
 def info_measure(c):
-    _, url = c.server()
-    out = c.run([INFO, "--measure", "--json", "--far", url, "--far", "host:"], 0).stdout
-    model = json.loads(out)
-    names = [tier["tier"] for tier in model["tiers"]]
-    assert names[0] == "node0" and names[-2:] == [url, "host:"], names
-    for tier in model["tiers"]:
-        assert tier["latency_ns"] > 0 and tier["bandwidth_bytes_per_s"] > 1e6, tier
-    text = c.run([INFO, "--measure", "--far", "host:"], 0).stdout
-    assert "GB/s" in text and "host:" in text, text
+    """The model is whole, and all that it lacks is named with the reason."""
+    text = c.run([INFO, f"--measure={c.path('m.json')}"], 0).stdout
+    assert "GB/s" in text and "page miss" in text and "node0" in text, text
+    with open(c.path("m.json"), encoding="ascii") as f:
+        model = json.load(f)
+    assert MODEL <= set(model), model
+    assert all(isinstance(v, int) and v >= 1 for v in model.values()), model
+    assert model["page_bytes"] == 4096, model
+    left_out = text[text.index("left out of the model"):text.index("caches")]
+    with open(os.path.join(t.SOURCE, "compiler", "dialect", "CiraAttrs.td"),
+              encoding="utf-8") as f:
+        td = f.read()
+    td = td[td.index("def CIRA_MachineAttr"):td.index("let assemblyFormat = \"`<` struct(params)")]
+    fields = set(re.findall(r":\$(\w+)", td)) - {"devices"}
+    assert set(model) <= fields, set(model) - fields
+    for field in fields - set(model):
+        assert field.replace("_", " ") in left_out, field
 
 
 @case
-def info_measure_no_server(c):
-    line = c.run([INFO, "--measure", "--far", f"shm:{c.path('none')}"], 1).stderr
-    assert c.path("none") in line, line
+def info_measure_places(c):
+    """The first place gives the model; requests in flight only where there
+    are requests."""
+    _, url = c.server(f"unix:{c.path('unix.sock')}")
+    out = c.run([INFO, "--measure", "--json", "--far", url, "--far", "host:"], 0).stdout
+    assert json.loads(out)["pages_in_flight"] >= 1, out
+    out = c.run([INFO, "--measure", "--json"], 0, env=dict(os.environ, CIRA_FAR="host:")).stdout
+    assert "pages_in_flight" not in json.loads(out), out
+
+
+@case
+def info_measure_for_compiler(c):
+    """cira-opt reads the measured model and reckons with it."""
+    opt = os.path.join(t.BIN, "cira-opt")
+    t.need(opt, "cira-opt")
+    c.run([INFO, f"--measure={c.path('m.json')}", "--far", "host:"], 0)
+    with open(c.path("m.json"), encoding="ascii") as f:
+        far_ns = json.load(f)["far_latency_ns"]
+    code = ("func.func @f(%a: memref<?xf32>, %n: index) {\n %c0 = arith.constant 0 : index\n"
+            " %c1 = arith.constant 1 : index\n scf.for %i = %c0 to %n step %c1 {\n"
+            " %v = memref.load %a[%i] : memref<?xf32>\n }\n return\n}\n")
+    with open(c.path("f.mlir"), "w", encoding="ascii") as f:
+        f.write(code)
+    done = c.run([opt, f"--cira-machine={c.path('m.json')}", c.path("f.mlir"),
+                  "--cira-recognize", "--cira-prefetch-distance"], 0)
+    assert f"for pages ({far_ns} ns)" in done.stderr, done.stderr
+
+
+@case
+def info_measure_refuses(c):
+    where = f"shm:{c.path('none')}"
+    c.refused([INFO, f"--measure={c.path('m.json')}", "--far", where], 1, c.path("none"))
+    assert not os.path.exists(c.path("m.json"))
+    c.refused([INFO, "--measure=/no/such/m.json"], 1, "/no/such/m.json")
+    c.refused([INFO, "--measure", "--json"], 1, "what:ever",
+              env=dict(os.environ, CIRA_FAR="what:ever"))
 
 
 @case

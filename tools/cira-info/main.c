@@ -4,12 +4,14 @@
  * each place is. The text is made from the same tree as the JSON: the unit of a
  * value is the end of its name.
  * Threads: one.
- * Reading order: this file, gather.c, measure.c.
+ * Reading order: this file, gather.c, measure.h.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cira-info/info.h"
 #include "cira-run/stats_print.h"
@@ -28,14 +30,19 @@ static const char HELP[] =
     "answers.\n"
     "\n"
     "Options:\n"
-    "  -m, --measure           measure latency and bandwidth of the caches,\n"
-    "                          of each NUMA node and of each --far place,\n"
-    "                          and the cost of signalling another core;\n"
-    "                          with --json this is the machine model that\n"
-    "                          the compiler reads\n"
+    "  -m, --measure[=FILE]    measure caches, memory, far places and the\n"
+    "                          cost of handing work to another core, and\n"
+    "                          write the machine model that the compiler\n"
+    "                          reads (cira-opt --cira-machine=FILE) to\n"
+    "                          FILE; with --json, print it. What cannot\n"
+    "                          be measured here is left out of it, and\n"
+    "                          the text says why\n"
     "  -f, --far=URL           a far place to measure, as for cira-run; may\n"
-    "                          be repeated\n"
+    "                          be repeated, the first is the model's.\n"
+    "                          Default: CIRA_FAR, else shm:, with a\n"
+    "                          server for the time where none runs\n"
     "  -t, --token-file=FILE   secret that the memory servers ask for\n"
+    "                          (CIRA_TOKEN_FILE)\n"
     "  -s, --stats=FILE        print the counters file FILE (CIRA_STATS) of\n"
     "                          a run that may still be going on, and\n"
     "                          nothing else\n"
@@ -50,10 +57,11 @@ static const char HELP[] =
     "Examples:\n"
     "  cira-info\n"
     "  cira-info --measure --far shm: --far tcp://10.0.0.2:7077\n"
-    "  cira-info --measure --json > machine.json\n";
+    "  cira-info --measure=machine.json\n"
+    "  cira-opt --cira-machine=machine.json --cira-default loop.mlir\n";
 
 static const struct option LONG_OPTIONS[] = {
-    {"measure", no_argument, NULL, 'm'},
+    {"measure", optional_argument, NULL, 'm'},
     {"far", required_argument, NULL, 'f'},
     {"token-file", required_argument, NULL, 't'},
     {"stats", required_argument, NULL, 's'},
@@ -94,6 +102,8 @@ static void print_value(const char *key, const json_t *v) {
     }
   } else if (cut_suffix(name, "_bytes_per_s")) {
     snprintf(text, sizeof text, "%.2f GB/s", x / 1e9);
+  } else if (cut_suffix(name, "_bytes_per_us")) {
+    snprintf(text, sizeof text, "%.2f GB/s", x / 1e3);
   } else if (cut_suffix(name, "_bytes")) {
     snprintf(text, sizeof text, "%s",
              cira__size_text((uint64_t)x, size, sizeof size));
@@ -158,6 +168,7 @@ static void print_all(json_t *all, bool as_json) {
 typedef struct {
   bool measure;
   bool json;
+  const char *model_file; /* NULL = none */
   const char *stats;
   const char *token_file;
   const char *urls[URL_MAX_COUNT];
@@ -166,11 +177,12 @@ typedef struct {
 
 static void parse_options(int argc, char **argv, options_t *o) {
   int c;
-  while ((c = getopt_long(argc, argv, "mf:t:s:jhV", LONG_OPTIONS, NULL)) !=
+  while ((c = getopt_long(argc, argv, "m::f:t:s:jhV", LONG_OPTIONS, NULL)) !=
          -1) {
     switch (c) {
     case 'm':
       o->measure = true;
+      o->model_file = optarg;
       break;
     case 'f':
       if (o->url_count == URL_MAX_COUNT) {
@@ -217,6 +229,67 @@ static void parse_options(int argc, char **argv, options_t *o) {
   }
 }
 
+/* The folder of this binary, where cira-memd lies as well. */
+static void own_folder(char *dir, size_t bytes) {
+  ssize_t n = readlink("/proc/self/exe", dir, bytes - 1);
+  dir[n > 0 ? n : 0] = '\0';
+  char *slash = strrchr(dir, '/');
+  if (slash != NULL) {
+    *slash = '\0';
+  }
+}
+
+static cira_status_t cannot_write(const char *path) {
+  return cira__fail_errno(CIRA_E_SYSTEM, errno,
+                          "--measure=%s cannot be written", path);
+}
+
+static cira_status_t write_model(const json_t *model, const char *path) {
+  FILE *file = fopen(path, "we");
+  if (file == NULL) {
+    return cannot_write(path);
+  }
+  bool ok = json_dumpf(model, file, JSON_INDENT(1)) == 0;
+  ok = fputc('\n', file) != EOF && ok;
+  ok = fclose(file) == 0 && ok;
+  return ok ? CIRA_OK : cannot_write(path);
+}
+
+/* A file that cannot be written is found before the measurement, and one that
+ * is there keeps its model when the measurement fails. */
+static cira_status_t measure(const options_t *o, json_t **out) {
+  char bindir[4096];
+  own_folder(bindir, sizeof bindir);
+  info_measure_options_t options = {
+      .urls = o->urls,
+      .url_count = o->url_count,
+      .token_file =
+          o->token_file != NULL ? o->token_file : getenv("CIRA_TOKEN_FILE"),
+      .bindir = bindir};
+  const char *path = o->model_file;
+  bool fresh = path != NULL && access(path, F_OK) != 0;
+  FILE *probe = path != NULL ? fopen(path, "ae") : NULL;
+  if (path != NULL && probe == NULL) {
+    return cannot_write(path);
+  }
+  if (probe != NULL) {
+    fclose(probe);
+  }
+  json_t *all = NULL;
+  cira_status_t status = info_measure(&options, &all);
+  json_t *model = json_object_get(all, "machine_model");
+  if (status == CIRA_OK && path != NULL) {
+    status = write_model(model, path);
+  } else if (fresh) {
+    unlink(path);
+  }
+  if (status == CIRA_OK) {
+    *out = json_incref(o->json ? model : all);
+  }
+  json_decref(all);
+  return status;
+}
+
 int main(int argc, char **argv) {
   options_t o = {0};
   parse_options(argc, argv, &o);
@@ -225,12 +298,7 @@ int main(int argc, char **argv) {
   if (o.stats != NULL) {
     status = run_stats_print(o.stats, o.json, stdout);
   } else if (o.measure) {
-    status = info_measure(o.urls, o.url_count, o.token_file, &all);
-    if (status == CIRA_OK && !o.json) {
-      json_t *wrapped = json_object();
-      json_object_set_new(wrapped, "machine_model", all);
-      all = wrapped;
-    }
+    status = measure(&o, &all);
   } else {
     all = json_object();
     json_object_set_new(all, "machine", info_machine());
