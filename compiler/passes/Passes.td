@@ -109,6 +109,13 @@ def CiraCreateStreams : Pass<"cira-create-streams"> {
       await if nothing in the loop may write memory.
     - strided (for, parallel): `stream_create_strided`, as a hint. The loads
       stay: once the pages are there, they cost nothing.
+    - frontier: `stream_create_frontier` and `prefetch_adjacency` in front of
+      the loop (for, parallel) over the vertices, which it advances; the vertices
+      are read one by one from an array of integers, and row offsets and
+      neighbours are fields 1 and 2 of a graph behind a handle. If nothing in
+      that loop may write memory and the inner one runs through the whole row,
+      the row becomes `peek_adjacency` and `await`. Where the arrays come
+      without a graph, only the row offsets get a stream (indexed).
 
     Input: the annotations of `cira-recognize` and `cira-prefetch-distance`.
     Output: as above; every loop has a remark with the figures, or the reason

@@ -7,10 +7,13 @@
  *                     data (form "peek"), the load becomes peek and await
  *   after the loop    stream_release
  *
+ * For a frontier "the loop" is the one over the vertices, around the one that
+ * runs over a row.
+ *
  * Data comes out of the stream only if nothing in the loop may write memory:
  * a stream may have read ahead. Otherwise, and for strided loops, whose loads
  * cost nothing once the pages are there, the stream is a hint and the loads
- * stay. Reading order: stream_loop, then the three stream_* it calls. */
+ * stay. Reading order: stream_loop, then the four stream_* it calls. */
 #include "analysis/access.h"
 #include "analysis/cost.h"
 #include "analysis/ir.h"
@@ -19,6 +22,7 @@
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
+#include "mlir-c/Dialect/LLVM.h"
 
 #include <stdlib.h>
 
@@ -149,6 +153,16 @@ static void missed(const site_t *s, const char *why) {
 static bool may_peek(const site_t *s) {
   return s->loop.kind != CIRA_LOOP_PARALLEL &&
          (ciraOperationGetEffects(s->loop.op) & CIRA_EFFECT_WRITE) == 0;
+}
+
+static bool has_stream(const site_t *s) {
+  MlirOperation op = mlirBlockGetFirstOperation(s->loop.body);
+  for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+    if (ciraOperationHasName(op, "cira.advance_stream")) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /* Is `array` a handle, or a memref of rank 1, made outside of the loop? */
@@ -377,6 +391,273 @@ static void stream_linked(site_t *s) {
   }
 }
 
+/* ---- Frontier --------------------------------------------------------------
+ */
+
+/* The loop of a site runs over the row of a vertex; `outer` is the loop over
+ * the list of vertices. */
+typedef struct rows {
+  site_t outer;
+  cira_access_t list; /* reads the vertex */
+  MlirValue graph;
+} rows_t;
+
+/* Is `value` read by a load as it stands, but for conversions? */
+static bool is_loaded(MlirValue value, cira_access_t *out_load) {
+  MlirOperation op = cira__def(unconverted(value));
+  return !mlirOperationIsNull(op) && cira_access_get(op, out_load) &&
+         !out_load->is_store && !ciraOperationHasName(op, "cira.load_async");
+}
+
+/* {i64, pointer, pointer, ...}: vertices, row offsets, neighbours. */
+static bool is_graph(MlirType type) {
+  static const int64_t places[] = {0, 8, 16};
+  int64_t offset;
+  MlirType part;
+  for (int64_t i = 0; i < 3; i++) {
+    if (!cira_layout_field(type, i, &offset, &part) || offset != places[i] ||
+        (i == 0
+             ? !mlirTypeIsAInteger(part) || mlirIntegerTypeGetWidth(part) != 64
+             : !ciraTypeIsALLVMPointer(part) && !ciraTypeIsAHandle(part))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The handle of the graph whose pointer number `field` leads to the array;
+ * null if the array comes from somewhere else. */
+static MlirValue graph_behind(MlirValue array, int64_t field) {
+  MlirOperation op;
+  cira_access_t load;
+  while (cira__def_is(array, "cira.handle_view", &op) ||
+         cira__def_is(array, "cira.handle_cast", &op) ||
+         cira__def_is(array, "memref.cast", &op)) {
+    array = mlirOperationGetOperand(op, 0);
+  }
+  bool found = cira__def_is(array, "cira.load", &op) &&
+               cira_access_get(op, &load) && load.index_count == 0 &&
+               load.has_constant_index && load.constant_index == field &&
+               is_graph(element_of(load.base));
+  return found ? load.base : (MlirValue){NULL};
+}
+
+/* Is it the load of rows[vertex + plus]? */
+static bool is_row_bound(const rows_t *r, MlirValue bound, int64_t plus) {
+  cira_access_t row;
+  MlirOperation add;
+  int64_t number;
+  if (!is_loaded(bound, &row) || row.index_count != 1) {
+    return false;
+  }
+  MlirValue graph = graph_behind(row.base, 1);
+  int64_t size, align;
+  if (mlirValueIsNull(graph) || !mlirValueEqual(graph, r->graph) ||
+      !cira_layout_size(element_of(row.base), &size, &align) || size != 8) {
+    return false;
+  }
+  MlirValue vertex =
+      unconverted(mlirOperationGetOperand(row.op, row.first_index));
+  if (plus != 0) {
+    if (!cira__def_is(vertex, "arith.addi", &add) ||
+        !ciraValueGetConstant(mlirOperationGetOperand(add, 1), &number) ||
+        number != plus) {
+      return false;
+    }
+    vertex = unconverted(mlirOperationGetOperand(add, 0));
+  }
+  return mlirValueEqual(vertex, mlirOperationGetResult(r->list.op, 0));
+}
+
+/* Is the loop over the vertices one that a frontier stream can follow: one
+ * element of a list of integers in each iteration? */
+static bool is_vertex_loop(const rows_t *r) {
+  cira_access_class_t class;
+  int64_t stride;
+  const site_t *outer = &r->outer;
+  if (!is_array_load(outer, &r->list) ||
+      (outer->loop.kind == CIRA_LOOP_PARALLEL &&
+       mlirBlockGetNumArguments(outer->loop.body) > 1)) {
+    return false;
+  }
+  MlirType array = mlirValueGetType(r->list.base);
+  MlirType element = element_of(r->list.base);
+  cira_access_classify(&r->list, &outer->loop, &class);
+  return class.pattern == CiraPatternStrided &&
+         in_elements(class.stride_bytes, element, &stride) && stride == 1 &&
+         (mlirTypeIsAInteger(element) || mlirTypeIsAIndex(element)) &&
+         (!mlirTypeIsAMemRef(array) ||
+          mlirAffineMapIsIdentity(mlirMemRefTypeGetAffineMap(array)));
+}
+
+/* Reads the site as rows of a graph; says why not. */
+static bool get_rows(const site_t *s, rows_t *out) {
+  rows_t r = {.outer = {.ctx = s->ctx, .loc = s->loc}};
+  r.graph = s->access.index_count == 1 ? graph_behind(s->access.base, 2)
+                                       : (MlirValue){NULL};
+  if (mlirValueIsNull(r.graph)) {
+    missed(s, "the neighbours are not the third field of a graph behind a "
+              "handle (cira.stream_create_frontier)");
+    return false;
+  }
+  if (!cira_loop_around(s->loop.op, &r.outer.loop) ||
+      cira_loop_contains(&r.outer.loop, r.graph) ||
+      !cira_access_get(s->class.source, &r.list) || !is_vertex_loop(&r)) {
+    missed(s, "the vertices are not read one by one from an array of integers "
+              "from outside of their loop");
+    return false;
+  }
+  if (!is_row_bound(&r, s->loop.lower, 0)) {
+    missed(s, "the run does not begin where the graph's row of the vertex "
+              "does");
+    return false;
+  }
+  r.outer.distance = cira__attr_get(r.outer.loop.op, "cira.distance");
+  if (mlirAttributeIsNull(r.outer.distance)) {
+    missed(s, "the loop over the vertices has no cira.distance; run "
+              "cira-recognize and cira-prefetch-distance first");
+    return false;
+  }
+  if (has_stream(&r.outer)) {
+    missed(s, "the loop over the vertices has a stream already");
+    return false;
+  }
+  *out = r;
+  return true;
+}
+
+/* The list from the first vertex of the loop on. */
+static MlirValue list_from(const rows_t *r, MlirValue first) {
+  int64_t number;
+  MlirOperation at = r->outer.loop.op;
+  MlirValue list = r->list.base;
+  if (ciraValueGetConstant(first, &number) && number == 0) {
+    return list;
+  }
+  MlirType handle = ciraHandleTypeGet(element_of(list));
+  if (!ciraTypeIsAHandle(mlirValueGetType(list))) {
+    cira_op_spec_t cast = {.name = "cira.handle_cast",
+                           .loc = r->outer.loc,
+                           .operand_count = 1,
+                           .operands = {list},
+                           .result_count = 1,
+                           .results = {handle}};
+    list = mlirOperationGetResult(cira__build(&cast, at), 0);
+  }
+  cira_op_spec_t offset = {.name = "cira.handle_offset",
+                           .loc = r->outer.loc,
+                           .operand_count = 2,
+                           .operands = {list, first},
+                           .result_count = 1,
+                           .results = {handle}};
+  return mlirOperationGetResult(cira__build(&offset, at), 0);
+}
+
+/* The graph with the type of its neighbours: a plain pointer in the struct does
+ * not say how large they are, which whoever fetches them has to know. */
+static MlirValue typed_graph(const site_t *s, const rows_t *r) {
+  int64_t offset;
+  MlirType part;
+  cira_layout_field(element_of(r->graph), 2, &offset, &part);
+  if (ciraTypeIsAHandle(part)) {
+    return r->graph;
+  }
+  MlirType number = mlirIntegerTypeGet(s->ctx, 64);
+  MlirType parts[] = {number, ciraHandleTypeGet(number),
+                      ciraHandleTypeGet(element_of(s->access.base))};
+  cira_op_spec_t cast = {
+      .name = "cira.handle_cast",
+      .loc = r->outer.loc,
+      .operand_count = 1,
+      .operands = {r->graph},
+      .result_count = 1,
+      .results = {ciraHandleTypeGet(
+          mlirLLVMStructTypeLiteralGet(s->ctx, 3, parts, false))}};
+  return mlirOperationGetResult(cira__build(&cast, r->outer.loop.op), 0);
+}
+
+/* May the row come out of the stream: is the whole row run through one by one,
+ * by plain loads, and nothing around it written? */
+static bool may_peek_row(const site_t *s, const rows_t *r) {
+  MlirType element = element_of(s->access.base);
+  MlirValue index =
+      mlirOperationGetOperand(s->access.op, s->access.first_index);
+  return (ciraOperationGetEffects(r->outer.loop.op) & CIRA_EFFECT_WRITE) == 0 &&
+         !s->access.is_store &&
+         !ciraOperationHasName(s->access.op, "cira.load_async") &&
+         (mlirTypeIsAInteger(element) || mlirTypeIsAIndex(element)) &&
+         mlirTypeEqual(
+             mlirValueGetType(mlirOperationGetResult(s->access.op, 0)),
+             element) &&
+         mlirValueEqual(index, s->loop.counter) &&
+         is_row_bound(r, s->loop.upper, 1);
+}
+
+/* neighbours[j] becomes row[j - where the row begins]. */
+static void peek_row(const site_t *s, const rows_t *r, MlirValue stream,
+                     MlirValue first) {
+  int64_t dynamic = mlirShapedTypeGetDynamicSize();
+  MlirOperation at = s->loop.op;
+  MlirType row_type = mlirMemRefTypeContiguousGet(
+      element_of(s->access.base), 1, &dynamic, mlirAttributeGetNull());
+  MlirValue index = mlirOperationGetOperand(r->list.op, r->list.first_index);
+  cira_op_spec_t peek = {
+      .name = "cira.peek_adjacency",
+      .loc = s->loc,
+      .operand_count = 2,
+      .operands = {stream, cira__build_binary(at, "arith.subi", index, first)},
+      .result_count = 1,
+      .results = {ciraFutureTypeGet(row_type)}};
+  cira_op_spec_t await = {
+      .name = "cira.await",
+      .loc = s->loc,
+      .operand_count = 1,
+      .operands = {mlirOperationGetResult(cira__build(&peek, at), 0)},
+      .result_count = 1,
+      .results = {row_type}};
+  MlirValue row = mlirOperationGetResult(cira__build(&await, at), 0);
+  MlirOperation old = s->access.op;
+  cira_op_spec_t load = {
+      .name = "memref.load",
+      .loc = mlirOperationGetLocation(old),
+      .operand_count = 2,
+      .operands = {row, cira__build_binary(old, "arith.subi", s->loop.counter,
+                                           s->loop.lower)},
+      .result_count = 1,
+      .results = {element_of(s->access.base)}};
+  MlirOperation new = cira__build(&load, old);
+  mlirValueReplaceAllUsesOfWith(mlirOperationGetResult(old, 0),
+                                mlirOperationGetResult(new, 0));
+  mlirOperationDestroy(old);
+}
+
+static void stream_frontier(site_t *s) {
+  rows_t r;
+  if (!get_rows(s, &r)) {
+    return;
+  }
+  bool peek = may_peek_row(s, &r);
+  site_t told =
+      *s; /* the remark stands at the row, with the vertices' figures */
+  told.distance = r.outer.distance;
+  taken(&told, "frontier", peek);
+  MlirOperation at = r.outer.loop.op;
+  MlirValue first = at_first(
+      &r.outer, mlirOperationGetOperand(r.list.op, r.list.first_index));
+  cira_op_spec_t spec = {.name = "cira.stream_create_frontier",
+                         .loc = s->loc,
+                         .operand_count = 3,
+                         .operands = {typed_graph(s, &r), list_from(&r, first),
+                                      build_count(&r.outer)},
+                         .result_count = 1,
+                         .results = {ciraStreamTypeGet(s->ctx)}};
+  MlirValue stream = mlirOperationGetResult(cira__build(&spec, at), 0);
+  drive(&r.outer, stream, "cira.prefetch_adjacency");
+  if (peek) {
+    peek_row(s, &r, stream, first);
+  }
+}
+
 /* ---- Loops -----------------------------------------------------------------
  */
 
@@ -392,16 +673,6 @@ static MlirWalkResult find_access(MlirOperation op, void *user) {
   }
   s->access.op = (MlirOperation){NULL};
   return MlirWalkResultAdvance;
-}
-
-static bool has_stream(const site_t *s) {
-  MlirOperation op = mlirBlockGetFirstOperation(s->loop.body);
-  for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-    if (ciraOperationHasName(op, "cira.advance_stream")) {
-      return true;
-    }
-  }
-  return false;
 }
 
 /* Everything that speaks against a stream whatever its pattern. */
@@ -464,8 +735,7 @@ static void stream_loop(MlirOperation op) {
     stream_linked(&s);
     return;
   case CiraPatternFrontier:
-    missed(&s, "a frontier stream needs the graph behind a handle "
-               "(cira.stream_create_frontier)");
+    stream_frontier(&s);
     return;
   case CiraPatternNone:
     missed(&s, "the code has changed since cira-recognize; run it again");

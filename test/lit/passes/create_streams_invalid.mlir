@@ -52,7 +52,7 @@ func.func @f(%a: memref<?xindex>, %m: memref<?x8xindex>, %n: index, %s: !cira.st
   scf.for %vi = %c0 to %n step %c1 {
     %x = memref.load %a[%vi] : memref<?xindex>
     %lo = memref.load %a[%x] : memref<?xindex>
-    // expected-remark @+1 {{cira-create-streams: missed: a frontier stream needs the graph behind a handle (cira.stream_create_frontier)}}
+    // expected-remark @+1 {{cira-create-streams: missed: the neighbours are not the third field of a graph behind a handle (cira.stream_create_frontier)}}
     scf.for %i = %lo to %n step %c1 {
       %v = memref.load %a[%i] {cira.access = #cira.access<frontier, stride_bytes = 8, element_bytes = 8, reason = "r">} : memref<?xindex>
     } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>, cira.pattern = #cira.access<frontier, stride_bytes = 8, element_bytes = 8, reason = "r">}
@@ -64,5 +64,55 @@ func.func @f(%a: memref<?xindex>, %m: memref<?x8xindex>, %n: index, %s: !cira.st
     %w = cira.load %p : !cira.handle<!llvm.ptr> -> !cira.handle<!llvm.ptr>
     scf.yield %w : !cira.handle<!llvm.ptr>
   } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>, cira.pattern = #cira.access<linked, reason = "r">}
+  return
+}
+
+// Rows of a graph that no frontier stream can follow. The streams that are
+// there came from elsewhere.
+!Graph = !llvm.struct<"Graph", (i64, ptr, ptr)>
+func.func @rows(%g: !cira.handle<!Graph>, %list: memref<?xindex>, %n: index, %s: !cira.stream) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %rows = cira.load %g[1] : !cira.handle<!Graph> -> !cira.handle<index>
+  %cols = cira.load %g[2] : !cira.handle<!Graph> -> !cira.handle<i32>
+  // expected-remark @+1 {{missed: the loop has no cira.distance}}
+  scf.for %v = %c0 to %n step %c2 {
+    %x = memref.load %list[%v] : memref<?xindex>
+    %b = cira.load %rows[%x] : !cira.handle<index> -> index
+    // expected-remark @+1 {{cira-create-streams: missed: the vertices are not read one by one from an array of integers from outside of their loop}}
+    scf.for %j = %b to %n step %c1 {
+      %w = cira.load %cols[%j] {cira.access = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">} : !cira.handle<i32> -> i32
+    } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>, cira.pattern = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">}
+  }
+  // expected-remark @+1 {{missed: the loop has no cira.distance}}
+  scf.for %v = %c0 to %n step %c1 {
+    %x = memref.load %list[%v] : memref<?xindex>
+    %x1 = arith.addi %x, %c1 : index
+    %b = cira.load %rows[%x1] : !cira.handle<index> -> index
+    // expected-remark @+1 {{cira-create-streams: missed: the run does not begin where the graph's row of the vertex does}}
+    scf.for %j = %b to %n step %c1 {
+      %w = cira.load %cols[%j] {cira.access = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">} : !cira.handle<i32> -> i32
+    } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>, cira.pattern = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">}
+  }
+  // expected-remark @+1 {{missed: the loop has no cira.distance}}
+  scf.for %v = %c0 to %n step %c1 {
+    %x = memref.load %list[%v] : memref<?xindex>
+    %b = cira.load %rows[%x] : !cira.handle<index> -> index
+    // expected-remark @+1 {{cira-create-streams: missed: the loop over the vertices has no cira.distance; run cira-recognize and cira-prefetch-distance first}}
+    scf.for %j = %b to %n step %c1 {
+      %w = cira.load %cols[%j] {cira.access = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">} : !cira.handle<i32> -> i32
+    } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>, cira.pattern = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">}
+  }
+  // expected-remark @+1 {{missed: the loop has a stream already}}
+  scf.for %v = %c0 to %n step %c1 {
+    %x = memref.load %list[%v] : memref<?xindex>
+    %b = cira.load %rows[%x] : !cira.handle<index> -> index
+    // expected-remark @+1 {{cira-create-streams: missed: the loop over the vertices has a stream already}}
+    scf.for %j = %b to %n step %c1 {
+      %w = cira.load %cols[%j] {cira.access = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">} : !cira.handle<i32> -> i32
+    } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>, cira.pattern = #cira.access<frontier, stride_bytes = 4, element_bytes = 4, reason = "r">}
+    cira.advance_stream %s : !cira.stream
+  } {cira.distance = #cira.distance<lines = 10, pages = 64, iteration_ns = 3, latency_ns = 5000>}
   return
 }
