@@ -411,6 +411,12 @@ LogicalResult CIRADialect::verifyOperationAttribute(Operation *op,
                : op->emitOpError("cira.fields must sit on a module and list "
                                  "field names: {Edge = [\"from\", \"to\"]}");
   }
+  if (name == "cira.checked") {
+    return onModule && isa<UnitAttr>(value)
+               ? success()
+               : op->emitOpError("cira.checked must be a unit attribute and "
+                                 "sit on a module");
+  }
   if (name == "cira.access" || name == "cira.pattern") {
     return isa<AccessAttr>(value)
                ? success()
@@ -421,8 +427,8 @@ LogicalResult CIRADialect::verifyOperationAttribute(Operation *op,
                ? success()
                : op->emitOpError() << name << " must be a #cira.distance<...>";
   }
-  return op->emitOpError()
-         << "unknown attribute " << name
-         << "; cira knows cira.machine, cira.fields, cira.access, "
-            "cira.pattern and cira.distance";
+  return op->emitOpError() << "unknown attribute " << name
+                           << "; cira knows cira.machine, cira.fields, "
+                              "cira.checked, cira.access, "
+                              "cira.pattern and cira.distance";
 }

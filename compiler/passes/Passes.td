@@ -254,3 +254,99 @@ def CiraPlace : Pass<"cira-place"> {
     ```
   }];
 }
+
+def CiraOutlineOffload : Pass<"cira-outline-offload"> {
+  let summary = "make a function of every offload region";
+  let description = [{
+    The body of each `cira.offload` becomes a private function. Its arguments are
+    the operands of the offload and the values that the region uses from outside;
+    constants are made again inside instead. One call of it stays in the region.
+    What happens on a device can then have any control flow.
+
+    Runs on `builtin.module`. Input: any module. Output: each offload has no
+    operands and holds one `cira.call` and the `cira.yield`; one that looks so
+    already stays. An offload that uses more than 64 values is an error.
+
+    ```mlir
+    func.func @ahead(%s: !cira.stream) {
+      %c16 = arith.constant 16 : index
+      cira.offload @vortex {
+        cira.prefetch_chain %s, %c16 : !cira.stream, index
+      }
+      return
+    }
+    // becomes
+    //   cira.offload @vortex {
+    //     cira.call @offload_0(%s) : (!cira.stream) -> ()
+    //   }
+    // and
+    //   func.func private @offload_0(%s: !cira.stream) {
+    //     %c16 = arith.constant 16 : index
+    //     cira.prefetch_chain %s, %c16 : !cira.stream, index
+    //     return
+    //   }
+    ```
+  }];
+}
+
+def CiraLowerOps : Pass<"cira-lower-ops"> {
+  let summary = "cira ops become LLVM ops and calls of the runtime";
+  let description = [{
+    Each op of the dialect, and `memref.alloc` and `memref.dealloc` (so that the
+    program's arrays live in the far heap too), becomes ops of the LLVM dialect
+    and calls of the functions in `include/cira/abi.def`. What would cost more
+    than the wait as a call is inlined, with `scf.if` for its branches:
+
+    - `load_async` looks in the page table whether the bytes are here; then it
+      prefetches the line and `await` is a load.
+    - `peek_stream` and `advance_stream` of a stream whose uses are all in this
+      function are a test and a load or an addition, on a position in registers.
+    - `store_async` without a token stores at once what is here.
+
+    With the attribute `cira.checked` on the module nothing is inlined, and the
+    runtime sees each step: it then finds every future that is awaited twice and
+    every stream that is used after its release.
+
+    Runs on `builtin.module`, after `cira-outline-offload`. Input: cira ops in
+    functions, in structured loops or in plain blocks. Output: no cira op; values
+    keep their types, with `builtin.unrealized_conversion_cast` in between.
+
+    ```mlir
+    func.func @first(%h: !cira.handle<f32>) -> f32 {
+      %v = cira.load %h : !cira.handle<f32> -> f32
+      return %v : f32
+    }
+    // becomes
+    //   %p = builtin.unrealized_conversion_cast %h : !cira.handle<f32> to !llvm.ptr
+    //   %v = llvm.load %p : !llvm.ptr -> f32
+    ```
+  }];
+}
+
+def CiraFinishLlvm : Pass<"cira-finish-llvm"> {
+  let summary = "all types and the other dialects become LLVM's";
+  let description = [{
+    MLIR's conversions of arith, cf, complex, func, index, math, memref, ub and
+    vector to the LLVM dialect, in one step, with the types of the cira dialect:
+    a handle or stream is `!llvm.ptr`, a token `i64`, a remote_memref the struct
+    of a memref, a future `!llvm.struct<(ptr, i64, T)>`. Functions of the math
+    dialect that LLVM has not are calls of the C library.
+
+    Input: what `cira-lower-ops` and `convert-scf-to-cf` leave. Output: the LLVM
+    dialect, and casts that cancel (`reconcile-unrealized-casts` drops them). An
+    op that is neither is an error.
+
+    ```mlir
+    func.func @is_null(%h: !cira.handle<f32>) -> i1 {
+      %r = cira.handle_is_null %h : !cira.handle<f32>
+      return %r : i1
+    }
+    // becomes, at the end of cira-to-llvm
+    //   llvm.func @is_null(%h: !llvm.ptr) -> i1 {
+    //     %null = llvm.mlir.zero : !llvm.ptr
+    //     %r = llvm.icmp "eq" %h, %null : !llvm.ptr
+    //     llvm.return %r : i1
+    //   }
+    ```
+  }];
+}

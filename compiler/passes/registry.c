@@ -7,6 +7,11 @@
 #include "bridge/Bridge.h"
 #include "passes/pass.h"
 
+#include "mlir-c/Dialect/Arith.h"
+#include "mlir-c/Dialect/Func.h"
+#include "mlir-c/Dialect/LLVM.h"
+#include "mlir-c/Dialect/SCF.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +39,10 @@ static const struct {
      "cira-prefetch-distance,"
      "cira-create-streams,cira-partition-offload,cira-convert-async,"
      "cira-coalesce"},
+    {"cira-to-llvm", "from cira and MLIR's own dialects to LLVM's",
+     "expand-realloc,cira-outline-offload,cira-lower-ops,convert-vector-to-scf,"
+     "memref-expand,expand-strided-metadata,lower-affine,arith-expand,"
+     "convert-scf-to-cf,cira-finish-llvm,reconcile-unrealized-casts"},
 };
 enum { pipeline_count = sizeof pipelines / sizeof pipelines[0] };
 
@@ -60,13 +69,17 @@ static MlirPass pass_create(const void *entry) {
                                          .destruct = pass_ignore,
                                          .clone = pass_clone,
                                          .run = pass_run};
-  MlirDialectHandle cira = mlirGetDialectHandle__cira__();
-  return mlirCreateExternalPass(mlirTypeIDCreate(ids[self - table]),
-                                mlirStringRefCreateFromCString(self->argument),
-                                mlirStringRefCreateFromCString(self->argument),
-                                mlirStringRefCreateFromCString(self->summary),
-                                mlirStringRefCreate("", 0), 1, &cira, callbacks,
-                                (void *)entry);
+  /* All that some pass may build ops of. */
+  MlirDialectHandle dialects[] = {
+      mlirGetDialectHandle__cira__(), mlirGetDialectHandle__arith__(),
+      mlirGetDialectHandle__func__(), mlirGetDialectHandle__llvm__(),
+      mlirGetDialectHandle__scf__()};
+  return mlirCreateExternalPass(
+      mlirTypeIDCreate(ids[self - table]),
+      mlirStringRefCreateFromCString(self->argument),
+      mlirStringRefCreateFromCString(self->argument),
+      mlirStringRefCreateFromCString(self->summary), mlirStringRefCreate("", 0),
+      sizeof dialects / sizeof dialects[0], dialects, callbacks, (void *)entry);
 }
 
 void ciraRegisterPasses(void) {
