@@ -286,6 +286,13 @@ def state(pid):
     return text[text.rindex(")") + 2]
 
 
+def has_ended(pid):
+    try:
+        return state(pid) in "ZX"
+    except OSError:
+        return True
+
+
 @case
 def untouched_signal_ends_both(c):
     p = sleeper(c)
@@ -421,6 +428,33 @@ def stats_of_a_killed_program(c):
     with open(c.path("s.json"), encoding="utf-8") as f:
         (process,) = json.load(f)["processes"]
     assert process["ending"] == "killed", process
+
+
+def counters_files(c):
+    return sorted(name for name in os.listdir(c.tmp) if name.startswith("cira-stats-"))
+
+
+@case
+def stats_of_a_killed_run(c):
+    """A killed cira-run cannot remove its counters file. The next run does, but
+    not before the program is gone, and never the file of a run that lives."""
+    p = c.start([RUN, "--stats", "/usr/bin/python3", "-c", SLEEPER], start_new_session=True)
+    assert p.stdout.readline() == "ready\n"
+    (program,) = children(p.pid, "python3")
+    (file,) = counters_files(c)
+    c.run([RUN, "--stats", "true"], 0)
+    assert counters_files(c) == [file], "the file of a living run was removed"
+    p.kill()
+    p.wait()
+    c.run([RUN, "--stats", "true"], 0)
+    assert counters_files(c) == [file], "the file of a living program was removed"
+    os.kill(program, signal.SIGKILL)
+    t.wait_for(lambda: has_ended(program), "the program's end")
+    with open(c.path("cira-stats-foreign"), "w", encoding="ascii") as f:
+        f.write("not a counters file")
+    c.run([RUN, "--stats", "true"], 0)
+    assert counters_files(c) == ["cira-stats-foreign"], counters_files(c)
+    os.remove(c.path("cira-stats-foreign"))
 
 
 @case

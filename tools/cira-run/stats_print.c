@@ -5,17 +5,21 @@
  */
 #include "cira-run/stats_print.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "heap/preload/stats_file.h"
+
+#define FILE_PREFIX "cira-stats-"
 
 typedef enum { SUM, MAX } fold_t;
 
@@ -98,6 +102,29 @@ static uint64_t here_bytes_peak(const cira_space_stats_t *s) {
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* Maps a counters file for reading; NULL when it is none of this version. */
+static const cira_stats_file_t *map_open_file(int fd, size_t *bytes) {
+  struct stat st;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+      (size_t)st.st_size < CIRA_STATS_HEADER_BYTES) {
+    return NULL;
+  }
+  *bytes = (size_t)st.st_size;
+  void *p = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED) {
+    return NULL;
+  }
+  const cira_stats_file_t *f = p;
+  if (f->magic == CIRA_STATS_MAGIC && f->version == CIRA_STATS_VERSION &&
+      f->slot_bytes == sizeof(cira_stats_slot_t) &&
+      f->slot_count <=
+          (*bytes - CIRA_STATS_HEADER_BYTES) / CIRA_STATS_SLOT_BYTES) {
+    return f;
+  }
+  munmap(p, *bytes);
+  return NULL;
+}
+
 static const cira_stats_file_t *map_file(const char *path, size_t *bytes) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
@@ -105,23 +132,8 @@ static const cira_stats_file_t *map_file(const char *path, size_t *bytes) {
                      path);
     return NULL;
   }
-  struct stat st;
-  void *p = MAP_FAILED;
-  if (fstat(fd, &st) == 0 && (size_t)st.st_size >= CIRA_STATS_HEADER_BYTES) {
-    *bytes = (size_t)st.st_size;
-    p = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, fd, 0);
-  }
+  const cira_stats_file_t *f = map_open_file(fd, bytes);
   close(fd);
-  const cira_stats_file_t *f = p;
-  if (p == MAP_FAILED) {
-    f = NULL;
-  } else if (f->magic != CIRA_STATS_MAGIC || f->version != CIRA_STATS_VERSION ||
-             f->slot_bytes != sizeof(cira_stats_slot_t) ||
-             f->slot_count >
-                 (*bytes - CIRA_STATS_HEADER_BYTES) / CIRA_STATS_SLOT_BYTES) {
-    munmap(p, *bytes);
-    f = NULL;
-  }
   if (f == NULL) {
     cira__fail(CIRA_E_INVALID,
                "%s is not a counters file of this version of cira; give the "
@@ -131,6 +143,25 @@ static const cira_stats_file_t *map_file(const char *path, size_t *bytes) {
   return f;
 }
 
+/* A process that has ended and that nobody has waited for yet. */
+static bool is_zombie(int32_t pid) {
+  char name[32];
+  char text[256] = "";
+  snprintf(name, sizeof name, "/proc/%d/stat", pid);
+  FILE *f = fopen(name, "re");
+  if (f == NULL) {
+    return false;
+  }
+  text[fread(text, 1, sizeof text - 1, f)] = '\0';
+  fclose(f);
+  const char *end_of_command = strrchr(text, ')');
+  return end_of_command != NULL && strncmp(end_of_command, ") Z", 3) == 0;
+}
+
+static bool lives(const cira_stats_slot_t *s) {
+  return (kill(s->pid, 0) == 0 || errno == EPERM) && !is_zombie(s->pid);
+}
+
 static const char *ending(const cira_stats_slot_t *s, uint32_t state) {
   switch (state) {
   case CIRA_STATS_EXITED:
@@ -138,7 +169,7 @@ static const char *ending(const cira_stats_slot_t *s, uint32_t state) {
   case CIRA_STATS_REPLACED:
     return "replaced";
   default:
-    return kill(s->pid, 0) == 0 || errno == EPERM ? "running" : "killed";
+    return lives(s) ? "running" : "killed";
   }
 }
 
@@ -281,27 +312,75 @@ cira_status_t run_stats_print(const char *path, bool as_json, FILE *out) {
 
 /* ---- life of the shared file -------------------------------------------- */
 
+/* Does a process of the run still live? It may start further programs, which
+ * look for the file. */
+static bool has_processes(const cira_stats_file_t *f) {
+  for (uint32_t i = 0; i < f->slot_count; i++) {
+    const cira_stats_slot_t *s = &f->slots[i];
+    /* pairs with the process's release of the filled slot */
+    uint32_t state = atomic_load_explicit(&s->state, memory_order_acquire);
+    if (state != CIRA_STATS_FREE && state != CIRA_STATS_EXITED && s->pid > 0 &&
+        lives(s)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* A file of ours whose cira-run was killed (its lock is free) and whose
+ * programs have all ended. What is not a whole counters file is not ours. */
+static bool is_left_behind(int fd) {
+  struct stat st;
+  size_t bytes = 0;
+  if (fstat(fd, &st) != 0 || st.st_uid != geteuid() ||
+      flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return false;
+  }
+  const cira_stats_file_t *f = map_open_file(fd, &bytes);
+  bool left = f != NULL && !has_processes(f);
+  if (f != NULL) {
+    munmap((void *)f, bytes);
+  }
+  return left;
+}
+
+static void sweep(const char *folder) {
+  DIR *dir = opendir(folder);
+  const struct dirent *e;
+  while (dir != NULL && (e = readdir(dir)) != NULL) {
+    if (strncmp(e->d_name, FILE_PREFIX, strlen(FILE_PREFIX)) != 0) {
+      continue;
+    }
+    int fd = openat(dirfd(dir), e->d_name,
+                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0) {
+      if (is_left_behind(fd)) {
+        unlinkat(dirfd(dir), e->d_name, 0);
+      }
+      close(fd);
+    }
+  }
+  if (dir != NULL) {
+    closedir(dir);
+  }
+}
+
+/* The file is locked before it is a counters file, so that no sweep takes a
+ * new one for a leftover; the lock ends with this process, however it ends. */
 static cira_status_t make_file(run_stats_t *s) {
   const char *const folders[] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/tmp"};
-  int fd = -1;
-  for (size_t i = 0; i < CIRA_COUNT(folders) && fd < 0; i++) {
+  s->fd = -1;
+  for (size_t i = 0; i < CIRA_COUNT(folders) && s->fd < 0; i++) {
     if (folders[i] == NULL || folders[i][0] != '/' ||
         strlen(folders[i]) > sizeof s->path / 2) {
       continue;
     }
-    snprintf(s->path, sizeof s->path, "%s/cira-stats-XXXXXX", folders[i]);
-    fd = mkostemp(s->path, O_CLOEXEC);
+    sweep(folders[i]);
+    snprintf(s->path, sizeof s->path, "%s/" FILE_PREFIX "XXXXXX", folders[i]);
+    s->fd = mkostemp(s->path, O_CLOEXEC);
   }
-  size_t bytes = cira_stats_file_bytes(CIRA_STATS_SLOTS_DEFAULT);
-  if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0) {
-    int error = errno;
-    if (fd >= 0) {
-      close(fd);
-      unlink(s->path);
-    }
+  if (s->fd < 0) {
     s->path[0] = '\0';
-    return cira__fail_errno(CIRA_E_SYSTEM, error,
-                            "--stats needs a file in /dev/shm or /tmp");
   }
   struct {
     uint64_t magic;
@@ -309,14 +388,14 @@ static cira_status_t make_file(run_stats_t *s) {
   } head = {CIRA_STATS_MAGIC, CIRA_STATS_VERSION, sizeof(cira_stats_slot_t),
             CIRA_STATS_SLOTS_DEFAULT, sizeof(cira_space_stats_t)};
   _Static_assert(offsetof(cira_stats_file_t, stats_bytes) == 20, "as pinned");
-  bool ok = pwrite(fd, &head, sizeof head, 0) == (ssize_t)sizeof head;
-  int error = errno;
-  close(fd);
-  if (ok) {
+  size_t bytes = cira_stats_file_bytes(CIRA_STATS_SLOTS_DEFAULT);
+  if (s->fd >= 0 && flock(s->fd, LOCK_EX) == 0 &&
+      ftruncate(s->fd, (off_t)bytes) == 0 &&
+      pwrite(s->fd, &head, sizeof head, 0) == (ssize_t)sizeof head) {
     return CIRA_OK;
   }
-  cira_status_t status =
-      cira__fail_errno(CIRA_E_SYSTEM, error, "cannot write %s", s->path);
+  cira_status_t status = cira__fail_errno(
+      CIRA_E_SYSTEM, errno, "--stats needs a file in /dev/shm or /tmp");
   run_stats_drop(s);
   return status;
 }
@@ -353,5 +432,6 @@ void run_stats_drop(run_stats_t *s) {
   if (s->path[0] != '\0') {
     unlink(s->path);
     s->path[0] = '\0';
+    close(s->fd);
   }
 }

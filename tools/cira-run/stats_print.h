@@ -14,13 +14,15 @@
 
 typedef struct {
   char path[256];   /* the shared file; empty = none */
+  int fd;           /* holds its lock: the run is alive */
   const char *file; /* where the result goes; NULL = standard error */
   FILE *out;
   bool json;
 } run_stats_t;
 
 /* Makes the shared file and opens the destination, so that a bad name is found
- * before the program runs.
+ * before the program runs. Removes the files of runs that were killed, once
+ * their programs are gone too.
  *   file     destination, NULL = standard error; kept, not copied.
  *   format   "json" or "table"; NULL = JSON for a file, a table otherwise.
  * Returns CIRA_OK; CIRA_E_SYSTEM with a detail. */
