@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define READY_TIMEOUT_MS 10000
@@ -95,28 +95,31 @@ static _Noreturn void server_exec(const char *memd, const run_server_t *s,
   _exit(127);
 }
 
-/* Waits for the first byte of the ready pipe; its end of file means that the
- * server is dead. */
-static bool wait_ready(int fd) {
-  uint64_t until = cira__now_ns() + READY_TIMEOUT_MS * UINT64_C(1000000);
+/* Waits until there is something to read, for at most `timeout_ms`. */
+static bool wait_readable(int fd, uint64_t timeout_ms) {
+  uint64_t until = cira__now_ns() + timeout_ms * UINT64_C(1000000);
   for (;;) {
     uint64_t now = cira__now_ns();
     int left_ms = now >= until ? 0 : (int)((until - now) / 1000000);
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int n = poll(&p, 1, left_ms);
-    if (n < 0 && errno == EINTR) {
-      continue;
+    if (n >= 0 || errno != EINTR) {
+      return n > 0;
     }
-    if (n <= 0) {
-      return false;
-    }
-    char byte;
-    ssize_t got = read(fd, &byte, 1);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    return got == 1;
   }
+}
+
+/* Waits for the first byte of the ready pipe; its end of file means that the
+ * server is dead. */
+static bool wait_ready(int fd) {
+  char byte;
+  ssize_t got = -1;
+  if (wait_readable(fd, READY_TIMEOUT_MS)) {
+    do {
+      got = read(fd, &byte, 1);
+    } while (got < 0 && errno == EINTR);
+  }
+  return got == 1;
 }
 
 cira_status_t run_server_start(const char *bindir, const char *size,
@@ -181,21 +184,14 @@ void run_server_stop(run_server_t *s) {
     return;
   }
   close(s->life_fd);
-  struct timespec pause = {0, 200 * 1000}; /* 200 us */
-  uint64_t until = cira__now_ns() + STOP_TIMEOUT_MS * UINT64_C(1000000);
-  for (;;) {
-    pid_t got = waitpid(s->pid, NULL, WNOHANG);
-    if (got == s->pid || (got < 0 && errno != EINTR)) {
-      unlink(s->socket); /* a killed server leaves it behind */
-      break;
-    }
-    if (cira__now_ns() > until) {
-      break; /* a program in the background still uses it */
-    }
-    nanosleep(&pause, NULL);
-    if (pause.tv_nsec < 10 * 1000 * 1000) {
-      pause.tv_nsec *= 2;
-    }
+  int fd = pidfd_open(s->pid, 0);
+  bool ended = fd >= 0 ? wait_readable(fd, STOP_TIMEOUT_MS) : errno == ESRCH;
+  if (fd >= 0) {
+    close(fd);
   }
+  if (ended) {
+    waitpid(s->pid, NULL, WNOHANG);
+    unlink(s->socket); /* a killed server leaves it behind */
+  } /* else a program in the background still uses it */
   s->pid = 0;
 }
