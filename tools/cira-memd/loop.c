@@ -17,6 +17,7 @@
 #define LOOK_EVERY 32u              /* rounds of spinning between epoll calls */
 #define ACTIVE_NS 1000000u          /* 1 ms: then epoll is told to look */
 #define HANDSHAKE_NS 10000000000ull /* 10 s to say who one is */
+#define LOOK_NS 1000000000u         /* 1 s: most that one look counts of it */
 
 cira_status_t loop_watch(server_t *s, source_t *source, uint32_t events) {
   struct epoll_event e = {.events = events, .data.ptr = source};
@@ -63,6 +64,7 @@ cira_status_t loop_init(server_t *s, int lifeline_fd) {
     }
   }
   s->since_ns = cira__now_ns();
+  s->looked_ns = s->since_ns;
   return status;
 }
 
@@ -108,8 +110,10 @@ static void dispatch(server_t *s, source_t *source, uint64_t now_ns) {
   }
 }
 
-/* Clients that connected and never said who they are. Returns how long we may
- * sleep, in milliseconds. */
+/* Clients that connected and never said who they are. Time counts only as far
+ * as we were there to listen: when this process or the whole machine stood
+ * still, the client may not have had its turn either, and what it sent may not
+ * have been looked at. Returns how long we may sleep, in milliseconds. */
 static int handshakes_expire(server_t *s, uint64_t now_ns) {
   int wait_ms = -1;
   for (uint32_t i = s->client_count; i-- > 0;) {
@@ -117,11 +121,16 @@ static int handshakes_expire(server_t *s, uint64_t now_ns) {
     if (c->state == CLIENT_READY) {
       continue;
     }
-    wait_ms = 1000;
-    if (now_ns > c->since_ns + HANDSHAKE_NS) {
+    wait_ms = LOOK_NS / 1000000;
+    uint64_t from_ns = cira__max_u64(s->looked_ns, c->since_ns);
+    if (now_ns > from_ns) { /* it may have come after now_ns was read */
+      c->silent_ns += cira__min_u64(now_ns - from_ns, LOOK_NS);
+    }
+    if (c->silent_ns > HANDSHAKE_NS) {
       client_end(c, "no handshake within 10 s", true);
     }
   }
+  s->looked_ns = now_ns;
   return wait_ms;
 }
 

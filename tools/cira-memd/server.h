@@ -105,6 +105,7 @@ typedef struct client {
   uint8_t nonce_ours[CIRA__AUTH_BYTES];
   uint64_t since_ns;
   uint64_t active_ns;
+  uint64_t silent_ns; /* without a handshake while we listened */
   uint64_t committed_bytes;
   counters_t counters;
   attachment_t attachment[CIRA__REGIONS_MAX]; /* [number - 1] */
@@ -149,6 +150,7 @@ struct server {
   uint64_t committed_bytes;
   uint64_t since_ns;
   uint64_t active_ns;
+  uint64_t looked_ns; /* for late handshakes */
   counters_t counters;
   uint64_t clients_garbage; /* closed for what they sent */
 };
