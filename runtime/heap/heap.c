@@ -51,6 +51,8 @@ static struct {
 } heap;
 
 static __thread int near_tcache_flag; /* 0 = not made yet */
+static __thread int far_tcache_flag;  /* the same, of far blocks on request */
+static __thread unsigned far_turn;    /* arena of far blocks on request + 1 */
 static __thread bool thread_far;      /* this thread's default arena is far */
 static __thread void *recent[RECENT];
 
@@ -148,15 +150,19 @@ static extent_hooks_t hooks_far = {
 
 /* Flag of this thread's cache of near blocks; none when jemalloc has no more
  * (some four thousand threads). */
-static int near_flags(void) {
-  if (CIRA_UNLIKELY(near_tcache_flag == 0)) {
+static int tcache_flags(int *flag) {
+  if (CIRA_UNLIKELY(*flag == 0)) {
     unsigned index;
     size_t bytes = sizeof index;
-    near_tcache_flag = mallctl("tcache.create", &index, &bytes, NULL, 0) == 0
-                           ? MALLOCX_TCACHE(index)
-                           : MALLOCX_TCACHE_NONE;
+    *flag = mallctl("tcache.create", &index, &bytes, NULL, 0) == 0
+                ? MALLOCX_TCACHE(index)
+                : MALLOCX_TCACHE_NONE;
   }
-  return near_tcache_flag;
+  return *flag;
+}
+
+static int near_flags(void) {
+  return tcache_flags(&near_tcache_flag);
 }
 
 /* ---- far or near -------------------------------------------------------- */
@@ -278,7 +284,9 @@ cira_status_t cira_heap_init(cira_space_t *s, const cira_heap_options_t *opt) {
   dl_iterate_phdr(note_system_code, NULL);
   heap.space = s;
   near_count((int64_t)heap.early_bytes);
-  cira_heap_thread_start();
+  if (opt == NULL || opt->size < sizeof *opt || !opt->on_request) {
+    cira_heap_thread_start();
+  }
   return CIRA_OK;
 }
 
@@ -293,12 +301,17 @@ void cira_heap_thread_start(void) {
   thread_far = mallctl("thread.arena", NULL, NULL, &arena, sizeof arena) == 0;
 }
 
-void cira_heap_thread_exit(void) {
-  if (near_tcache_flag > 0) {
-    unsigned index = (unsigned)(near_tcache_flag >> 8) - 2;
+static void tcache_end(int *flag) {
+  if (*flag > 0 && *flag != MALLOCX_TCACHE_NONE) {
+    unsigned index = (unsigned)(*flag >> 8) - 2;
     mallctl("tcache.destroy", NULL, NULL, &index, sizeof index);
-    near_tcache_flag = 0;
   }
+  *flag = 0;
+}
+
+void cira_heap_thread_exit(void) {
+  tcache_end(&near_tcache_flag);
+  tcache_end(&far_tcache_flag);
 }
 
 /* ---- freed twice -------------------------------------------------------- */
@@ -421,4 +434,33 @@ void *cira_heap_realloc(void *p, size_t bytes, const void *caller) {
 
 size_t cira_heap_usable(const void *p) {
   return p == NULL ? 0 : sallocx(p, 0);
+}
+
+/* ---- far on request ------------------------------------------------------ */
+
+void cira_heap_stop(void) {
+  heap.space = NULL;
+}
+
+bool cira_heap_far_ready(void) {
+  return heap.space != NULL;
+}
+
+void *cira_heap_far_alloc(size_t bytes) {
+  if (heap.space == NULL || bytes > PTRDIFF_MAX) {
+    return NULL;
+  }
+  if (far_turn == 0) {
+    far_turn = atomic_fetch_add(&heap.next_arena, 1) % heap.far_arena_count + 1;
+  }
+  int flags = (int)MALLOCX_ARENA(heap.far_arena[far_turn - 1]) |
+              tcache_flags(&far_tcache_flag) | MALLOCX_ZERO | MALLOCX_ALIGN(16);
+  return note_alloc(mallocx(bytes + (bytes == 0), flags));
+}
+
+void cira_heap_far_free(void *p) {
+  if (p != NULL) {
+    note_free(p);
+    dallocx(p, tcache_flags(&far_tcache_flag));
+  }
 }

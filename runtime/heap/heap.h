@@ -20,6 +20,7 @@
 typedef struct {
   uint32_t size;           /* sizeof(cira_heap_options_t) */
   uint64_t near_max_bytes; /* blocks up to this size stay local; 0 = none */
+  bool on_request; /* malloc stays near; far is what cira_heap_far_* gives */
 } cira_heap_options_t;
 
 /* Makes later allocations far. Call once, with one thread running.
@@ -39,5 +40,13 @@ void *cira_heap_realloc(void *p, size_t bytes, const void *caller);
 void *cira_heap_aligned(size_t align, size_t bytes, const void *caller);
 void cira_heap_free(void *p);
 size_t cira_heap_usable(const void *p);
+
+/* Zeroed far memory, aligned to 16, whatever the thread's malloc gives; NULL
+ * when there is no space or no room. Ends with cira_heap_far_free. */
+bool cira_heap_far_ready(void);
+/* Before the space goes: nothing is far any more, and its blocks are dead. */
+void cira_heap_stop(void);
+void *cira_heap_far_alloc(size_t bytes);
+void cira_heap_far_free(void *p);
 
 #endif

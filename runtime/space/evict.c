@@ -169,6 +169,7 @@ void cira__chunk_manage(cira_space_t *s, uint64_t chunk) {
   uint64_t present[CHUNK_PAGES / 64] = {0};
   uint64_t first = chunk * CHUNK_PAGES;
   uint32_t count = 0;
+  atomic_store_explicit(&s->any_managed, true, memory_order_release);
   atomic_store(&s->chunk_state[chunk], CHUNK_TURNING);
   s->map->manage(s, chunk, present);
   for (uint32_t i = 0; i < CHUNK_PAGES; i++) {

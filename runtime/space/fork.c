@@ -30,6 +30,7 @@ static void gate_close(cira_space_t *s) {
   while (atomic_load(&s->active) != 0) {
     sched_yield();
   }
+  cira__far_quiesce();
 }
 
 static void gate_open(cira_space_t *s) {
@@ -84,6 +85,9 @@ static void region_merge(cira_space_t *s, uint32_t from) {
 }
 
 static void regions_merge(cira_space_t *s) {
+  if (atomic_load(&s->holds) != 0) {
+    return; /* somebody reads under addresses that would go */
+  }
   for (uint32_t r = 0;
        r < REGIONS_MAX && regions_used(s) > REGIONS_BEFORE_MERGE; r++) {
     region_t *region = &s->regions[r];
@@ -203,6 +207,7 @@ static void locks_reset(cira_space_t *s) {
   }
   atomic_store(&s->active, 0);
   atomic_store(&s->threads, 1);
+  cira__far_child(s);
 }
 
 /* Pins belonged to the parent's other threads; and what is mapped here is not
@@ -277,7 +282,16 @@ static cira_status_t home_again(cira_space_t *s) {
     status = cira__home_region_new(s);
   }
   for (uint32_t i = 0; i < count; i++) {
-    cira_fabric_close(inherited[i]);
+    if (s->direct && atomic_load(&s->holds) != 0) {
+      /* What was mapped stays: streams read it. Only the socket goes, so that
+       * the server sees the parent's end. */
+      int fd = inherited[i]->ops->wait_fd(inherited[i]);
+      if (fd >= 0) {
+        close(fd);
+      }
+    } else {
+      cira_fabric_close(inherited[i]);
+    }
   }
   return status;
 }

@@ -303,6 +303,18 @@ static void write_runs(cira_space_t *s, uint32_t region, uint64_t page,
   STAT_ADD(s, bytes_out, total);
 }
 
+void cira__home_write_bytes(cira_space_t *s, uint32_t region, uint64_t page,
+                            uint32_t offset, const void *from, uint32_t bytes) {
+  uint8_t *direct = home_direct(s, region, page);
+  if (direct != NULL) {
+    memcpy(direct + offset, from, bytes);
+  } else {
+    cira_fabric_seg_t seg = {(page << CIRA_PAGE_LOG2) + offset, from, bytes};
+    post_segs(s, region, page, &seg, 1, NULL);
+  }
+  STAT_ADD(s, bytes_out, bytes);
+}
+
 void cira__home_write_whole(cira_space_t *s, uint32_t region, uint64_t page,
                             const uint8_t *content, lane_t *held) {
   uint32_t offset = 0, bytes = CIRA_PAGE_BYTES;

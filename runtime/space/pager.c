@@ -375,6 +375,15 @@ static void span_wait(cira_space_t *s, lane_t *lane, const span_t *span,
   }
 }
 
+void cira__pages_arrive(cira_space_t *s, uint64_t page, uint32_t n,
+                        uint8_t *frames) {
+  span_t span = {.count = 1, .total = n};
+  span.run[0].first = page;
+  span.run[0].n = n;
+  span_count(s, &span, 0);
+  span_install(s, &span, UINT64_MAX, frames, false);
+}
+
 void cira__ahead_complete(cira_space_t *s, lane_t *lane) {
   if (!lane->ahead.active) {
     return;

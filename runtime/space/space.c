@@ -337,6 +337,9 @@ static cira_status_t chunk_open(cira_space_t *s, uint64_t chunk, bool whole) {
       madvise(page_addr(s, chunk * CHUNK_PAGES), CHUNK_BYTES, MADV_HUGEPAGE);
     }
   }
+  if (!native) {
+    atomic_store_explicit(&s->any_managed, true, memory_order_release);
+  }
   atomic_store_explicit(&s->chunk_state[chunk],
                         native ? CHUNK_NATIVE : CHUNK_MANAGED,
                         memory_order_release); /* pairs with: pager fault */

@@ -270,6 +270,11 @@ struct cira_space {
   _Atomic uint32_t gate;
   _Atomic uint32_t threads; /* of the program */
 
+  /* framed access (far.c) */
+  _Atomic bool any_managed; /* pages may be away */
+  _Atomic uint32_t holds;   /* readers that keep addresses at home */
+  uint32_t generation;      /* counts the forks behind this process */
+
   /* home */
   lane_t *lanes;
   uint32_t lane_count;
@@ -349,6 +354,9 @@ void cira__pager_leave(cira_space_t *s);
 void cira__word_publish(cira_space_t *s, uint64_t page, uint32_t word,
                         bool keep_pins);
 void cira__word_wait(cira_space_t *s, uint64_t page, uint32_t seen);
+/* Installs n neighbours that are claimed, paid for and lie in `frames`. */
+void cira__pages_arrive(cira_space_t *s, uint64_t page, uint32_t n,
+                        uint8_t *frames);
 /* Completes the read ahead of a locked lane, if any. */
 void cira__ahead_complete(cira_space_t *s, lane_t *lane);
 
@@ -392,6 +400,9 @@ uint32_t cira__home_write(cira_space_t *s, uint64_t page, uint32_t word,
                           const uint8_t *content, lane_t *held);
 void cira__home_write_whole(cira_space_t *s, uint32_t region, uint64_t page,
                             const uint8_t *content, lane_t *held);
+/* Writes bytes within one page, which the caller owns (BUSY). */
+void cira__home_write_bytes(cira_space_t *s, uint32_t region, uint64_t page,
+                            uint32_t offset, const void *from, uint32_t bytes);
 void cira__home_discard(cira_space_t *s, uint32_t region, uint64_t page,
                         uint64_t n);
 /* Pushes queued requests out and notices a dead server; cheap. */
@@ -427,6 +438,12 @@ void cira__pool_populate(uint8_t *p, uint32_t n);
 uint8_t *cira__pool_frames(cira_space_t *s, uint32_t n);
 void cira__pool_frames_done(cira_space_t *s, uint8_t *frames, uint32_t n,
                             bool moved);
+
+/* far.c */
+/* Waits until nobody is between cira_far_enter and _leave; the gate is shut. */
+void cira__far_quiesce(void);
+/* In a forked child: readers, buffers and requests were the parent's. */
+void cira__far_child(cira_space_t *s);
 
 /* space.c */
 void *cira__map_table(uint64_t bytes);
