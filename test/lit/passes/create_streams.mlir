@@ -287,3 +287,30 @@ func.func @first_half(%g: !cira.handle<!Graph>, %list: memref<?xindex>, %n: inde
   }
   return %r : i32
 }
+
+// Arrays without a graph: the row offsets alone get a stream.
+// CHECK-LABEL: func.func @plain_rows
+// CHECK-SAME: %[[ROWS:[a-z0-9]+]]: memref<?xi64>, %{{[a-z0-9]+}}: memref<?xi32>, %[[L:[a-z0-9]+]]: memref<?xi32>
+// CHECK-NOT: stream_create_frontier
+// CHECK: %[[S:.*]] = cira.stream_create_indexed %[[ROWS]], %[[L]], %c0
+// CHECK: cira.advance_stream %[[S]]
+// REMARK: missed: the neighbours are not the third field of a graph behind a handle
+func.func @plain_rows(%rows: memref<?xi64>, %cols: memref<?xi32>, %list: memref<?xi32>, %dist: memref<?xi32>, %n: index, %level: i32) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %v = %c0 to %n step %c1 {
+    %x = memref.load %list[%v] : memref<?xi32>
+    %xi = arith.index_cast %x : i32 to index
+    %x1 = arith.addi %xi, %c1 : index
+    %b = memref.load %rows[%xi] : memref<?xi64>
+    %e = memref.load %rows[%x1] : memref<?xi64>
+    %bi = arith.index_cast %b : i64 to index
+    %ei = arith.index_cast %e : i64 to index
+    scf.for %j = %bi to %ei step %c1 {
+      %w = memref.load %cols[%j] : memref<?xi32>
+      %wi = arith.index_cast %w : i32 to index
+      memref.store %level, %dist[%wi] : memref<?xi32>
+    }
+  }
+  return
+}
