@@ -5,8 +5,9 @@
  * the environment that the preload library reads, starts a memory server where
  * none runs, and tidies up afterwards.
  * Threads: one.
- * Reading order: this file, program.c (can it be run), server.c (a private
- * memory server), child.c (running it), stats_print.c (the table at the end).
+ * Reading order: this file, program.c (can it be run), mlir.c (a file for
+ * cira-jit instead), server.c (a private memory server), child.c (running it),
+ * stats_print.c (the table at the end).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -19,6 +20,7 @@
 
 #include "base/base.h"
 #include "cira-run/child.h"
+#include "cira-run/mlir.h"
 #include "cira-run/program.h"
 #include "cira-run/server.h"
 #include "cira-run/stats_print.h"
@@ -34,6 +36,8 @@ typedef struct {
   const char *token_file;
   const char *mode;
   const char *log;
+  const char *helpers;
+  run_mlir_t jit;
   bool stats;
   const char *stats_file; /* NULL = standard error */
   const char *stats_format;
@@ -41,7 +45,9 @@ typedef struct {
 
 static const char HELP[] =
     "Usage: cira-run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
-    "Run a program that was never recompiled with its heap in far memory.\n"
+    "  or:  cira-run [OPTION]... FILE.mlir [OPTION]... [ARGUMENT]...\n"
+    "Run a program that was never recompiled with its heap in far memory, or\n"
+    "compile an MLIR file and run it with its arrays there.\n"
     "\n"
     "The heap of PROGRAM, and of every program that it starts, lives at a\n"
     "memory server; a cache of --local bytes stays here. Pages come when\n"
@@ -71,8 +77,15 @@ static const char HELP[] =
     "      --stats-format=FMT  json or table, whatever the destination\n"
     "      --log=LEVEL         error, warn, info or debug (CIRA_LOG);\n"
     "                          default warn\n"
+    "      --helpers=N         threads that run offloaded work\n"
+    "                          (CIRA_HELPERS); default one per spare\n"
+    "                          processor, at most 2\n"
     "  -h, --help              print this text and exit\n"
     "  -V, --version           print the version and exit\n"
+    "\n"
+    "Options for FILE.mlir, see cira-jit --help: --entry=NAME,\n"
+    "--pipeline=STAGES, --no-cira-opt, --check, --remarks, --time,\n"
+    "--repeat=N, --emit=WHAT, --output=FILE.\n"
     "\n"
     "SIZE is a number with an optional unit k, m, g or t (powers of 1024),\n"
     "such as 256M or 1.5GiB. TIME is a number with an optional unit us, ms\n"
@@ -96,9 +109,10 @@ static const char HELP[] =
     "Examples:\n"
     "  cira-run --local 64M --stats sqlite3 big.db\n"
     "  cira-run --local 1G --far tcp://10.0.0.2:7077 ./solver input\n"
-    "  cira-run --local 256M --stats=stats.json python3 job.py\n";
+    "  cira-run --local 256M --stats=stats.json python3 job.py\n"
+    "  cira-run --local 16M list.mlir --entry walk 4194304\n";
 
-enum { OPT_STATS_FORMAT = 256, OPT_LOG };
+enum { OPT_STATS_FORMAT = 256, OPT_LOG, OPT_HELPERS, OPT_JIT };
 
 static const struct option LONG_OPTIONS[] = {
     {"local", required_argument, NULL, 'l'},
@@ -111,6 +125,16 @@ static const struct option LONG_OPTIONS[] = {
     {"stats", optional_argument, NULL, 'S'},
     {"stats-format", required_argument, NULL, OPT_STATS_FORMAT},
     {"log", required_argument, NULL, OPT_LOG},
+    {"helpers", required_argument, NULL, OPT_HELPERS},
+    {"entry", required_argument, NULL, OPT_JIT},
+    {"pipeline", required_argument, NULL, OPT_JIT},
+    {"no-cira-opt", no_argument, NULL, OPT_JIT},
+    {"check", no_argument, NULL, OPT_JIT},
+    {"remarks", no_argument, NULL, OPT_JIT},
+    {"time", no_argument, NULL, OPT_JIT},
+    {"repeat", required_argument, NULL, OPT_JIT},
+    {"emit", required_argument, NULL, OPT_JIT},
+    {"output", required_argument, NULL, OPT_JIT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -129,11 +153,26 @@ static _Noreturn CIRA_PRINTF(2, 3) void fail(int exit_status, const char *fmt,
 
 /* ---- options ------------------------------------------------------------ */
 
+/* An option that belongs to cira-jit, by its full name. */
+static void keep_for_jit(options_t *o, int index, const char *value) {
+  char *word = NULL;
+  if (asprintf(&word, "--%s", LONG_OPTIONS[index].name) < 0) {
+    fail(RUN_EXIT_SELF, "out of memory");
+  }
+  if (!run_mlir_add(&o->jit, word, value)) {
+    fail(RUN_EXIT_SELF,
+         "more than %d words of options for the compiler; give "
+         "each option once",
+         RUN_MLIR_OPTIONS_MAX);
+  }
+}
+
 static int parse_options(int argc, char **argv, options_t *o) {
   int c;
+  int index = 0;
   /* "+": everything after PROGRAM belongs to PROGRAM. */
   while ((c = getopt_long(argc, argv, "+l:f:s:n:d:t:m:S::hV", LONG_OPTIONS,
-                          NULL)) != -1) {
+                          &index)) != -1) {
     switch (c) {
     case 'l':
       o->local = optarg;
@@ -166,6 +205,12 @@ static int parse_options(int argc, char **argv, options_t *o) {
       break;
     case OPT_LOG:
       o->log = optarg;
+      break;
+    case OPT_HELPERS:
+      o->helpers = optarg;
+      break;
+    case OPT_JIT:
+      keep_for_jit(o, index, optarg);
       break;
     case 'h':
       fputs(HELP, stdout);
@@ -337,6 +382,43 @@ static void reach_far(const options_t *o, const char *bindir,
   env_set("CIRA_FAR", server->url);
 }
 
+/* What is to be executed, and how: the program itself with our library in
+ * front of it, or cira-jit with the file. */
+static char **command(const options_t *o, const char *bindir, char **argv,
+                      size_t argc, char *path, size_t path_bytes) {
+  if (!run_mlir_is(argv[0])) {
+    char why[2 * PATH_MAX];
+    if (o->jit.count != 0) {
+      fail(RUN_EXIT_SELF,
+           "%s is an option for a FILE.mlir, and %s is none; "
+           "leave it out",
+           o->jit.words[0], argv[0]);
+    }
+    int refused = run_program_check(argv[0], path, path_bytes, why, sizeof why);
+    if (refused != 0) {
+      fail(refused, "%s", why);
+    }
+    preload_library(bindir);
+    return argv;
+  }
+  if (access(argv[0], R_OK) != 0) {
+    fail(errno == ENOENT ? RUN_EXIT_NOT_FOUND : RUN_EXIT_CANNOT,
+         "%s cannot be read: %s; check the path", argv[0], strerror(errno));
+  }
+  snprintf(path, path_bytes, "%s/cira-jit", bindir);
+  if (access(path, X_OK) != 0) {
+    fail(RUN_EXIT_CANNOT,
+         "%s compiles .mlir files and is missing; install "
+         "cira with its compiler",
+         path);
+  }
+  char **words = run_mlir_argv(&o->jit, argv, argc);
+  if (words == NULL) {
+    fail(RUN_EXIT_SELF, "out of memory");
+  }
+  return words;
+}
+
 int main(int argc, char **argv) {
   options_t o = {0};
   int at = parse_options(argc, argv, &o);
@@ -348,14 +430,10 @@ int main(int argc, char **argv) {
   }
   check_options(&o);
   char path[PATH_MAX];
-  char why[2 * PATH_MAX];
-  int refused = run_program_check(argv[at], path, sizeof path, why, sizeof why);
-  if (refused != 0) {
-    fail(refused, "%s", why);
-  }
-  char bindir[PATH_MAX];
+  char bindir[PATH_MAX - 16];
   own_folder(bindir, sizeof bindir);
-  preload_library(bindir);
+  char **words =
+      command(&o, bindir, argv + at, (size_t)(argc - at), path, sizeof path);
   env_set("CIRA_LOCAL", o.local);
   env_set("CIRA_FAR_SIZE", o.far_size);
   env_set("CIRA_NEAR_MAX", o.near_max);
@@ -363,6 +441,7 @@ int main(int argc, char **argv) {
   env_set("CIRA_TOKEN_FILE", o.token_file);
   env_set("CIRA_MODE", o.mode);
   env_set("CIRA_LOG", o.log);
+  env_set("CIRA_HELPERS", o.helpers);
 
   run_server_t server = {0};
   reach_far(&o, bindir, &server);
@@ -373,7 +452,7 @@ int main(int argc, char **argv) {
   }
 
   int status = 0;
-  int error = run_child(path, argv + at, &status);
+  int error = run_child(path, words, &status);
   run_server_stop(&server);
   if (error != 0) {
     run_stats_drop(&stats);
