@@ -95,6 +95,7 @@ cira_status_t cira_abi_process_start(const cira_abi_process_t *given) {
     cira__checked = true;
   }
   cira_abi_init(process.space);
+  cira_thread_baseline(); /* threads of a compiler do not run what it made */
   return CIRA_OK;
 }
 

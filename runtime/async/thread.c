@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HOOKS_MAX 4u
@@ -16,6 +17,7 @@
 _Thread_local cira_thread_t *cira__this_thread;
 _Atomic uint32_t cira__pressure;
 bool cira__checked;
+static uint32_t baseline; /* strangers that do not count */
 
 static struct {
   pthread_mutex_t lock;
@@ -57,6 +59,7 @@ static void child_alone(void) {
   pthread_mutex_init(&threads.lock, NULL);
   atomic_store(&threads.live, cira__this_thread != NULL);
   atomic_store(&cira__pressure, 0);
+  baseline = 0;
 }
 
 static void once(void) {
@@ -105,6 +108,24 @@ cira_thread_t *cira_thread_at(uint32_t index) {
 
 uint32_t cira_thread_count(void) {
   return atomic_load(&threads.live);
+}
+
+/* Threads of the process, as /proc counts them; 0 when it does not say. */
+static uint32_t tasks(void) {
+  struct stat st;
+  return stat("/proc/self/task", &st) == 0 && st.st_nlink > 2
+             ? (uint32_t)st.st_nlink - 2
+             : 0;
+}
+
+uint32_t cira_thread_strangers(void) {
+  uint32_t all = tasks(), others = cira_thread_count() + baseline;
+  return all > others ? all - others : 0;
+}
+
+void cira_thread_baseline(void) {
+  baseline = 0;
+  baseline = cira_thread_strangers();
 }
 
 void cira_thread_on_exit(void (*hook)(void)) {

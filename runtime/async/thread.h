@@ -37,6 +37,13 @@ cira_thread_t *cira_thread_at(uint32_t index);
 /* How many threads have called the runtime and still live. */
 uint32_t cira_thread_count(void);
 
+/* Threads of the process that have never called the runtime, without those
+ * that lived when cira_thread_baseline was called: who knows what they will
+ * do. A system call. */
+uint32_t cira_thread_strangers(void);
+/* Threads that live now and have not called will not run compiled code. */
+void cira_thread_baseline(void);
+
 /* Called by each thread that ends, after its record is gone; at most four. */
 void cira_thread_on_exit(void (*hook)(void));
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "space/far.h"
@@ -78,9 +79,8 @@ static bool any_runnable(void) {
 
 /* Nobody is left who could change anything. Lock held. */
 static bool all_wait(void) {
-  uint32_t known = cira_thread_count(), others = cira_far_threads();
-  if (atomic_load(&engine.waiting) + engine.idle_count < known ||
-      others > known || any_runnable()) {
+  if (atomic_load(&engine.waiting) + engine.idle_count < cira_thread_count() ||
+      any_runnable()) {
     return false;
   }
   for (const waiter_t *w = engine.waiters; w != NULL; w = w->next) {
@@ -88,7 +88,7 @@ static bool all_wait(void) {
       return false; /* it is about to wake up */
     }
   }
-  return true;
+  return cira_thread_strangers() == 0;
 }
 
 CIRA_COLD static _Noreturn void stuck(const char *what) {
@@ -156,7 +156,11 @@ static void sleep_until(bool (*done)(const void *), const void *arg,
     if (all_wait()) {
       stuck(what);
     }
-    pthread_cond_wait(&engine.change, &engine.lock);
+    /* Not for ever: a thread that never calls us may end unseen. */
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_cond_timedwait(&engine.change, &engine.lock, &until);
   }
   atomic_fetch_sub(&engine.waiting, 1);
   waiter_t **at = &engine.waiters;

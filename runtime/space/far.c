@@ -541,11 +541,6 @@ bool cira_far_is_usable(const void *p) {
          atomic_load(&s->chunk_state[page / CHUNK_PAGES]) != CHUNK_UNUSED;
 }
 
-uint32_t cira_far_threads(void) {
-  cira_space_t *s = cira__far.space;
-  return s != NULL ? atomic_load(&s->threads) : 0;
-}
-
 uint64_t cira_far_local_pages(void) {
   return cira__far.space != NULL ? cira__far.space->local_pages : 0;
 }

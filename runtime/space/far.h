@@ -179,8 +179,6 @@ bool cira_far_frames_take(uint64_t pages);
 void cira_far_frames_give(uint64_t pages);
 /* True when a plain access to a far address is allowed at all. */
 bool cira_far_is_usable(const void *p);
-/* Threads of the program that the space knows of; 0 without one. */
-uint32_t cira_far_threads(void);
 /* The local budget in pages; 0 without a space. */
 uint64_t cira_far_local_pages(void);
 
