@@ -118,14 +118,14 @@ static uint32_t tasks(void) {
              : 0;
 }
 
-uint32_t cira_thread_strangers(void) {
-  uint32_t all = tasks(), others = cira_thread_count() + baseline;
+uint32_t cira_thread_strangers(uint32_t known) {
+  uint32_t all = tasks(), others = known + baseline;
   return all > others ? all - others : 0;
 }
 
 void cira_thread_baseline(void) {
   baseline = 0;
-  baseline = cira_thread_strangers();
+  baseline = cira_thread_strangers(cira_thread_count());
 }
 
 void cira_thread_on_exit(void (*hook)(void)) {

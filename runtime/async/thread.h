@@ -37,10 +37,11 @@ cira_thread_t *cira_thread_at(uint32_t index);
 /* How many threads have called the runtime and still live. */
 uint32_t cira_thread_count(void);
 
-/* Threads of the process that have never called the runtime, without those
- * that lived when cira_thread_baseline was called: who knows what they will
- * do. A system call. */
-uint32_t cira_thread_strangers(void);
+/* Threads of the process that had never called the runtime when `known` threads
+ * had (a thread that calls meanwhile must not be missed), without those that
+ * lived when cira_thread_baseline was called: who knows what they will do. A
+ * system call. */
+uint32_t cira_thread_strangers(uint32_t known);
 /* Threads that live now and have not called will not run compiled code. */
 void cira_thread_baseline(void);
 

@@ -79,7 +79,8 @@ static bool any_runnable(void) {
 
 /* Nobody is left who could change anything. Lock held. */
 static bool all_wait(void) {
-  if (atomic_load(&engine.waiting) + engine.idle_count < cira_thread_count() ||
+  uint32_t known = cira_thread_count();
+  if (atomic_load(&engine.waiting) + engine.idle_count < known ||
       any_runnable()) {
     return false;
   }
@@ -88,7 +89,7 @@ static bool all_wait(void) {
       return false; /* it is about to wake up */
     }
   }
-  return cira_thread_strangers() == 0;
+  return cira_thread_strangers(known) == 0;
 }
 
 CIRA_COLD static _Noreturn void stuck(const char *what) {

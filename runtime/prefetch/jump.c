@@ -23,8 +23,9 @@
 #define NEAR_CHUNKS_MAX 1024u /* 256 MiB without a space */
 #define TABLES 64u
 #define DECODE 32u
-#define LOOK 8u /* entries searched for a node that is not where it should be  \
-                 */
+#define LOOK                                                                   \
+  8u /* entries searched for a node that is not where it should be             \
+      */
 #define COUNT_MAX 0xffffu
 #define NODE_BYTES_MAX 1024u /* larger nodes are not asked for by request */
 #define NODES_MIN 32u        /* shorter chains are not worth a table */

@@ -8,8 +8,9 @@
  */
 #include "prefetch/stream_internal.h"
 
-#define FAR_STEP 1024 /* bytes; further apart, lines are asked for one by one  \
-                       */
+#define FAR_STEP                                                               \
+  1024 /* bytes; further apart, lines are asked for one by one                 \
+        */
 #define LINE_DISTANCE 24
 
 static inline uint64_t address_of(const source_t *src, int64_t k) {
