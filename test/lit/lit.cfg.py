@@ -25,5 +25,11 @@ config.substitutions += [
     ("%python", sys.executable),
     ("%mlir_include", os.path.join(config.llvm_tools, "..", "include")),
 ]
+# Tests that run programs need the runtime as well.
+if os.path.exists(os.path.join(config.cira_bin, "cira-jit")):
+    config.available_features.add("jit")
+config.substitutions.append(
+    ("%everywhere", f"{sys.executable} " +
+     os.path.join(config.test_source_root, "run", "everywhere.py")))
 config.environment["PATH"] = os.pathsep.join(
     [config.cira_bin, config.llvm_tools, os.environ.get("PATH", "")])

@@ -13,6 +13,7 @@
 #include "abi/runtime.h"
 #include "base/base.h"
 #include "cira-jit/jit.h"
+#include "cira-jit/stats.h"
 
 typedef void (*entry_fn_t)(const jit_slot_t *arguments, jit_slot_t *results);
 
@@ -153,6 +154,7 @@ static int run(const jit_options_t *o, const jit_entry_t *entry,
     free(runs_ns);
     return JIT_EXIT_SELF;
   }
+  jit_stats_open(cira_abi_process_space(), o->file);
   for (int i = 0; i < o->repeat_count; i++) {
     uint64_t start_ns = jit_now_ns();
     function(arguments, results);
@@ -164,6 +166,7 @@ static int run(const jit_options_t *o, const jit_entry_t *entry,
     print_times(o, compile_ns, runs_ns);
   }
   free(runs_ns);
+  jit_stats_close(cira_abi_process_space());
   cira_abi_process_stop();
   return 0;
 }
