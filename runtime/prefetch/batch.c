@@ -108,11 +108,19 @@ static void requests_begin(cira_stream_t *s, uint32_t index) {
   }
 }
 
+/* Lines: few enough that the core overlaps the use of one batch with the
+ * misses of the next (64 at once cost 1.9x of plain loads, 16 cost 1.0x).
+ * Requests: as many as travel together. */
+static uint32_t batch_limit(void) {
+  return cira__far.direct || cira__far.bytes == 0 ? BATCH_LINES : BATCH;
+}
+
 static void batch_make(cira_stream_t *s, uint32_t index, int64_t first) {
   pointers_t *p = &s->pointers;
   batch_t *b = &p->batch[index];
   b->first = first;
-  b->count = (uint32_t)cira__min_u64(BATCH, (uint64_t)(s->count - first));
+  b->count =
+      (uint32_t)cira__min_u64(batch_limit(), (uint64_t)(s->count - first));
   b->unready = 0;
   addresses_load(s, b);
   if (!cira_far_any_managed()) {

@@ -13,7 +13,8 @@
 #include "prefetch/stream.h"
 #include "space/far.h"
 
-#define BATCH 64u          /* addresses translated at a time */
+#define BATCH 64u          /* addresses translated at a time, at most */
+#define BATCH_LINES 16u    /* where they are lines and not requests */
 #define RING_FRAMES 64u    /* most pages of a source under way */
 #define RUN_PAGES 64u      /* most pages of a run */
 #define LINES_AHEAD_MAX 4u /* lines asked for of one element */
