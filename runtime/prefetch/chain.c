@@ -149,6 +149,16 @@ void cira__chain_next(cira_stream_t *s, cira_abi_front_t *front,
     cira__chain_skip(s, front);
     return;
   }
+  const jump_entry_t *known =
+      jump_follow(&c->jump, next, c->node_bytes, JUMP_WINDOW);
+  if (CIRA_LIKELY(known != NULL)) {
+    c->previous = front->cur;
+    c->first = next;
+    *front = (cira_abi_front_t){.data = (uint8_t *)(uintptr_t)known->data,
+                                .cur = (uint8_t *)(uintptr_t)next,
+                                .left = 1};
+    return;
+  }
   /* What compiled code has walked over since the last call. */
   const uint8_t *p = next, *cur = front->cur;
   uint64_t walked = 1;

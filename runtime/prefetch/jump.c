@@ -22,7 +22,7 @@
 #define CHUNKS_MAX 8192u      /* 2 GiB: 256 million single nodes */
 #define NEAR_CHUNKS_MAX 1024u /* 256 MiB without a space */
 #define TABLES 64u
-#define DECODE 32u
+#define DECODE 16u
 #define LOOK                                                                   \
   8u /* entries searched for a node that is not where it should be             \
       */
@@ -283,7 +283,7 @@ static const uint8_t *node_at(const jump_entry_t *e, uint32_t node_bytes) {
   return NULL; /* the walk puts it together */
 }
 
-static void decode(jump_t *j, uint32_t node_bytes) {
+void cira__jump_decode(jump_t *j, uint32_t node_bytes) {
   jump_table_t *t = j->table;
   cira_far_read_t *reads[DECODE * 2];
   uint32_t count = 0;
@@ -370,7 +370,7 @@ const jump_entry_t *cira__jump_at(jump_t *j, const uint8_t *p,
   uint64_t at = (uint64_t)(uintptr_t)p;
   uint64_t ahead = cira__min_u64((uint64_t)window, JUMP_RING - DECODE);
   while (j->head - j->tail < ahead && j->head < j->table->entries) {
-    decode(j, node_bytes);
+    cira__jump_decode(j, node_bytes);
   }
   uint64_t end = cira__min_u64(j->tail + LOOK, j->head);
   for (uint64_t i = j->tail; i < end; i++) {

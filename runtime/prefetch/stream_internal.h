@@ -13,8 +13,8 @@
 #include "prefetch/stream.h"
 #include "space/far.h"
 
-#define BATCH 64u          /* addresses translated at a time, at most */
-#define BATCH_LINES 16u    /* where they are lines and not requests */
+#define BATCH 16u          /* addresses translated at a time */
+#define BATCHES 16u        /* kept; a power of two */
 #define RING_FRAMES 64u    /* most pages of a source under way */
 #define RUN_PAGES 64u      /* most pages of a run */
 #define LINES_AHEAD_MAX 4u /* lines asked for of one element */
@@ -62,14 +62,14 @@ typedef struct {
 } batch_t;
 
 typedef struct {
-  batch_t batch[2];
-  uint32_t current;
+  batch_t batch[BATCHES];
+  uint64_t tail, head; /* batches [tail, head) are made; the front is in tail */
   const uint8_t *base; /* indexed */
   int64_t scale;
   uint32_t index_bytes; /* 0: pointers */
   uint32_t target_bytes;
-  scratch_t buffers; /* two batches of target_bytes each */
-  scratch_t reads;   /* two batches of two requests each */
+  scratch_t buffers; /* target_bytes for each element of all batches */
+  scratch_t reads;   /* two requests for each */
 } pointers_t;
 
 /* The order of a chain, see jump.c. */
@@ -184,6 +184,26 @@ void cira__jump_note(jump_t *j, const uint8_t *first, int64_t step,
  * that says where p can be read, or NULL. */
 const jump_entry_t *cira__jump_at(jump_t *j, const uint8_t *p,
                                   uint32_t node_bytes, int64_t window);
+/* Decodes some more entries and asks for their nodes. */
+void cira__jump_decode(jump_t *j, uint32_t node_bytes);
+/* The entry behind the one we are at, if p is its only node and can be read;
+ * moves there. */
+static inline const jump_entry_t *
+jump_follow(jump_t *j, const uint8_t *p, uint32_t node_bytes, uint64_t window) {
+  if (j->table == NULL || j->recording || j->head - j->tail < 2) {
+    return NULL;
+  }
+  const jump_entry_t *e = &j->ring[(j->tail + 1) % JUMP_RING];
+  if (e->address != (uint64_t)(uintptr_t)p || e->count != 1 ||
+      e->data == NULL || j->ring[j->tail % JUMP_RING].posted) {
+    return NULL;
+  }
+  j->tail++;
+  if (j->head - j->tail < window) {
+    cira__jump_decode(j, node_bytes);
+  }
+  return e;
+}
 void cira__jump_close(jump_t *j, bool complete);
 
 /* tiled.c, frontier.c: ask for what lies ahead of `position`; true when there
