@@ -427,8 +427,13 @@ LogicalResult CIRADialect::verifyOperationAttribute(Operation *op,
                ? success()
                : op->emitOpError() << name << " must be a #cira.distance<...>";
   }
+  if (name == "cira.facts") {
+    return isa<DictionaryAttr>(value)
+               ? success()
+               : op->emitOpError("cira.facts must be a dictionary");
+  }
   return op->emitOpError() << "unknown attribute " << name
                            << "; cira knows cira.machine, cira.fields, "
-                              "cira.checked, cira.access, "
+                              "cira.checked, cira.access, cira.facts, "
                               "cira.pattern and cira.distance";
 }

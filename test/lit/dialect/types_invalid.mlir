@@ -119,7 +119,7 @@ func.func @f() {
 // -----
 
 func.func @f() {
-  // expected-error @+1 {{'arith.constant' op unknown attribute cira.speed; cira knows cira.machine, cira.fields, cira.access, cira.pattern and cira.distance}}
+  // expected-error @+1 {{'arith.constant' op unknown attribute cira.speed; cira knows cira.machine, cira.fields, cira.checked, cira.access, cira.facts, cira.pattern and cira.distance}}
   arith.constant {cira.speed = 1 : i32} 0 : i32
   return
 }

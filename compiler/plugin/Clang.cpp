@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clang loads: the entry point, the options that cira-cc passes on, and
+// the module pass that sends functions through MLIR. Remarks of the passes
+// become clang's (-Rpass=cira, -Rpass-missed=cira) at the place of the
+// instruction they speak of.
+#include "Plugin.h"
+
+#include "cira-c/Dialect.h"
+#include "cira-c/Passes.h"
+
+#include "llvm/Analysis/OptimizationRemarkEmitter.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Passes/PassPlugin.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "mlir/CAPI/IR.h"
+#include "mlir/Dialect/DLTI/DLTI.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMIRToLLVMTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Target/LLVMIR/Import.h"
+
+using namespace llvm;
+
+namespace {
+
+cl::opt<std::string> passList("cira-passes", cl::init("prefetch"), cl::Hidden,
+                              cl::desc("which changes to make"));
+cl::opt<std::string> machineFile("cira-machine", cl::Hidden,
+                                 cl::desc("machine model, a JSON file"));
+cl::opt<std::string> emitStage("cira-emit", cl::Hidden,
+                               cl::desc("print mlir, cira or llvm"));
+cl::opt<std::string> emitFile("cira-emit-file", cl::init("-"), cl::Hidden,
+                              cl::desc("where cira-emit prints"));
+cl::opt<std::string>
+    route("cira-route", cl::init("worth"), cl::Hidden,
+          cl::desc("functions to send through MLIR: worth, all (for tests)"));
+
+/// A remark or error that was reported while a function was on its way.
+struct Said {
+  unsigned tag;
+  bool remark;
+  std::string text;
+};
+
+/// Tag of an op: the line of its location, under whatever wraps it.
+unsigned tagOf(mlir::Location location) {
+  unsigned tag = 0;
+  location->walk([&](mlir::Location at) {
+    if (auto file = dyn_cast<mlir::FileLineColLoc>(at)) {
+      tag = file.getLine();
+      return mlir::WalkResult::interrupt();
+    }
+    return mlir::WalkResult::advance();
+  });
+  return tag;
+}
+
+mlir::DictionaryAttr asAttribute(const cira::FactList &list,
+                                 mlir::MLIRContext &context) {
+  mlir::Builder builder(&context);
+  mlir::NamedAttrList entries;
+  for (const cira::Fact &fact : list) {
+    mlir::Attribute value = builder.getI64IntegerAttr(fact.number);
+    if (fact.unit) {
+      value = builder.getUnitAttr();
+    } else if (fact.isList) {
+      value = builder.getDenseI64ArrayAttr(fact.list);
+    } else if (!fact.text.empty()) {
+      value = builder.getStringAttr(fact.text);
+    }
+    entries.set(fact.name, value);
+  }
+  return entries.getDictionary(&context);
+}
+
+class CiraPass : public PassInfoMixin<CiraPass> {
+public:
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM);
+
+private:
+  bool prepare(Module &M);
+  bool setMachine(Module &M);
+  bool send(cira::Route &R, cira::Facts &facts, OptimizationRemarkEmitter &ORE);
+  void attach(mlir::ModuleOp module, const cira::Facts &facts);
+  void report(cira::Route &R, OptimizationRemarkEmitter &ORE);
+  void missed(cira::Route &R, OptimizationRemarkEmitter &ORE,
+              const std::string &why, bool internal);
+  void emit(const cira::Route &R, StringRef stage,
+            function_ref<void(raw_ostream &)> print);
+
+  std::unique_ptr<mlir::MLIRContext> context;
+  std::unique_ptr<mlir::PassManager> passes;
+  mlir::Attribute machine;
+  std::vector<Said> said;
+};
+
+} // namespace
+
+//===-- Set-up ------------------------------------------------------------===//
+
+bool CiraPass::setMachine(Module &M) {
+  if (machineFile.empty()) {
+    return true;
+  }
+  auto file = MemoryBuffer::getFile(machineFile);
+  if (!file) {
+    M.getContext().emitError("cira: cannot read machine model " + machineFile +
+                             ": " + file.getError().message());
+    return false;
+  }
+  StringRef text = (*file)->getBuffer();
+  machine = unwrap(ciraMachineAttrParseJSON(
+      wrap(mlir::Location(mlir::UnknownLoc::get(context.get()))),
+      mlirStringRefCreate(text.data(), text.size())));
+  if (!machine) {
+    M.getContext().emitError("cira: " + machineFile + " is no machine model: " +
+                             (said.empty() ? "" : said.front().text));
+  }
+  said.clear();
+  return static_cast<bool>(machine);
+}
+
+bool CiraPass::prepare(Module &M) {
+  mlir::DialectRegistry registry;
+  registry.insert<mlir::LLVM::LLVMDialect, mlir::DLTIDialect>();
+  mlirDialectHandleInsertDialect(mlirGetDialectHandle__cira__(),
+                                 wrap(&registry));
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+  mlir::registerLLVMDialectImport(registry);
+  context = std::make_unique<mlir::MLIRContext>(
+      registry, mlir::MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  context->getDiagEngine().registerHandler([this](mlir::Diagnostic &diag) {
+    bool remark = diag.getSeverity() == mlir::DiagnosticSeverity::Remark;
+    said.push_back({tagOf(diag.getLocation()), remark, diag.str()});
+    return mlir::success();
+  });
+  if (!setMachine(M)) {
+    return false;
+  }
+  ciraRegisterPasses();
+  passes = std::make_unique<mlir::PassManager>(context.get());
+  passes->enableVerifier(false); // once, after the last
+  std::string stages;
+  if (StringRef(passList).contains("prefetch")) {
+    stages = ciraCreatePass(mlirStringRefCreateFromCString("cira-llvm-prefetch")).ptr ? "cira-llvm-prefetch" : "";
+  }
+  return stages.empty() ||
+         succeeded(mlir::parsePassPipeline(stages, *passes, errs()));
+}
+
+//===-- Telling the user --------------------------------------------------===//
+
+static DebugLoc placeOf(const cira::Route &R, unsigned tag) {
+  return tag && tag <= R.byTag.size() ? R.byTag[tag - 1]->getDebugLoc()
+                                      : DebugLoc();
+}
+
+void CiraPass::report(cira::Route &R, OptimizationRemarkEmitter &ORE) {
+  for (const Said &s : said) {
+    const Instruction *at =
+        s.tag && s.tag <= R.byTag.size() ? R.byTag[s.tag - 1] : nullptr;
+    const BasicBlock *block = at ? at->getParent() : &R.F.getEntryBlock();
+    if (!s.remark) {
+      continue;
+    }
+    // "cira-llvm-prefetch: missed: why" and "cira-llvm-prefetch: what"
+    StringRef text = StringRef(s.text).split(": ").second;
+    if (text.consume_front("missed: ")) {
+      ORE.emit(OptimizationRemarkMissed("cira", "Missed", placeOf(R, s.tag),
+                                        block)
+               << text);
+    } else {
+      ORE.emit(OptimizationRemark("cira", "Changed", placeOf(R, s.tag), block)
+               << text);
+    }
+  }
+}
+
+/// The function stays as clang has it. An internal failure is said aloud too:
+/// not as a diagnostic, which -Werror would turn into a broken build.
+void CiraPass::missed(cira::Route &R, OptimizationRemarkEmitter &ORE,
+                      const std::string &why, bool internal) {
+  std::string text = "function left to clang: " + why;
+  if (internal) {
+    for (const Said &s : said) {
+      text += s.remark ? "" : "; " + s.text;
+    }
+  }
+  DebugLoc loc;
+  if (DISubprogram *scope = R.F.getSubprogram()) {
+    loc = DILocation::get(R.F.getContext(), scope->getLine(), 0, scope);
+  }
+  ORE.emit(OptimizationRemarkMissed("cira", "LeftToClang", loc,
+                                    &R.F.getEntryBlock())
+           << text);
+}
+
+/// A function through which cira broke: its IR goes to a file, and a warning
+/// asks for a report.
+static void askForReport(const cira::Route &R, const std::string &why) {
+  SmallString<128> path;
+  int fd;
+  if (sys::fs::createTemporaryFile("cira-report", "ll", fd, path)) {
+    path = "(no file could be written)";
+  } else {
+    raw_fd_ostream out(fd, true);
+    out << "; cira: function " << R.F.getName() << ": " << why << "\n"
+        << *R.F.getParent();
+  }
+  errs() << "cira: warning: " << R.F.getName()
+         << " is compiled by clang alone after an internal failure; please "
+            "report it with the file "
+         << path << "\n";
+}
+
+void CiraPass::emit(const cira::Route &R, StringRef stage,
+                    function_ref<void(raw_ostream &)> print) {
+  if (emitStage != stage) {
+    return;
+  }
+  std::error_code error;
+  raw_fd_ostream out(emitFile, error,
+                     emitFile == "-" ? sys::fs::OF_None : sys::fs::OF_Append);
+  if (error) {
+    R.F.getContext().emitError("cira: cannot write " + emitFile + ": " +
+                               error.message());
+    return;
+  }
+  out << (stage == "llvm" ? "; " : "// ") << R.F.getName() << "\n";
+  print(out);
+  out << "\n";
+}
+
+//===-- One function ------------------------------------------------------===//
+
+void CiraPass::attach(mlir::ModuleOp module, const cira::Facts &facts) {
+  mlir::Builder builder(context.get());
+  if (machine) {
+    module->setAttr("cira.machine", machine);
+  }
+  module.walk([&](mlir::Operation *op) {
+    if (auto function = dyn_cast<mlir::LLVM::LLVMFuncOp>(op)) {
+      SmallVector<mlir::Attribute> loops;
+      for (const cira::FactList &list : facts.loops) {
+        loops.push_back(asAttribute(list, *context));
+      }
+      if (!function.isExternal() && !loops.empty()) {
+        op->setDiscardableAttr(
+            "cira.facts", builder.getDictionaryAttr(builder.getNamedAttr(
+                              "loops", builder.getArrayAttr(loops))));
+      }
+      return;
+    }
+    auto found = facts.at.find(tagOf(op->getLoc()));
+    bool own = isa<mlir::LLVM::LoadOp, mlir::LLVM::StoreOp>(op) ||
+               op->hasTrait<mlir::OpTrait::IsTerminator>();
+    if (own && found != facts.at.end() && !found->second.empty()) {
+      op->setDiscardableAttr("cira.facts",
+                             asAttribute(found->second, *context));
+    }
+  });
+}
+
+/// A pass that changes a function says so in its facts.
+static bool isChanged(mlir::ModuleOp module) {
+  auto function =
+      module.lookupSymbol<mlir::LLVM::LLVMFuncOp>("cira.function");
+  auto facts =
+      function->getAttrOfType<mlir::DictionaryAttr>("cira.facts");
+  return facts && facts.contains("changed");
+}
+
+/// The calls that markLast put in.
+static void eraseMarkers(mlir::ModuleOp module) {
+  module.walk([](mlir::LLVM::CallOp call) {
+    if (call.getCallee() == StringRef("cira.last")) {
+      call.erase();
+    }
+  });
+}
+
+bool CiraPass::send(cira::Route &R, cira::Facts &facts,
+                    OptimizationRemarkEmitter &ORE) {
+  said.clear();
+  cira::takeOut(R);
+  cira::markLast(R, facts);
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::translateLLVMIRToModule(std::move(R.M), context.get(), false, true);
+  if (!module) {
+    missed(R, ORE, "MLIR cannot import it", true);
+    return false;
+  }
+  attach(*module, facts);
+  emit(R, "mlir", [&](raw_ostream &out) { module->print(out); });
+  std::string why;
+  if (failed(passes->run(*module)) || failed(mlir::verify(*module))) {
+    missed(R, ORE, why = "a pass failed", true);
+    askForReport(R, why);
+    return false;
+  }
+  report(R, ORE);
+  if (!isChanged(*module) && route != "all") {
+    return false;
+  }
+  emit(R, "cira", [&](raw_ostream &out) { module->print(out); });
+  eraseMarkers(*module);
+  (*module)->removeAttr("cira.machine");
+  std::unique_ptr<Module> exported =
+      mlir::translateModuleToLLVMIR(*module, R.F.getContext(), "cira");
+  Function *from = exported ? exported->getFunction("cira.function") : nullptr;
+  if (!from) {
+    missed(R, ORE, why = "MLIR cannot export it", true);
+    askForReport(R, why);
+    return false;
+  }
+  if (!cira::giveBack(R, *from, why)) {
+    missed(R, ORE, "it came back wrong: " + why, true);
+    askForReport(R, why);
+    return false;
+  }
+  emit(R, "llvm", [&](raw_ostream &out) { R.F.print(out); });
+  return true;
+}
+
+PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
+  auto &FAM =
+      MAM.getResult<FunctionAnalysisManagerModuleProxy>(M).getManager();
+  SmallVector<Function *> functions;
+  for (Function &F : M) {
+    if (!F.isDeclaration()) {
+      functions.push_back(&F);
+    }
+  }
+  bool changed = false;
+  bool ready = false;
+  if (!machineFile.empty() && !prepare(M)) {
+    return PreservedAnalyses::all();
+  }
+  ready = context != nullptr;
+  for (Function *F : functions) {
+    cira::Route R(*F);
+    cira::Facts facts = cira::gather(R, FAM);
+    if (!facts.worthwhile && route != "all") {
+      continue;
+    }
+    auto &ORE = FAM.getResult<OptimizationRemarkEmitterAnalysis>(*F);
+    std::string why = cira::whyNot(*F);
+    if (!why.empty()) {
+      missed(R, ORE, why, false);
+      continue;
+    }
+    if (!ready && !prepare(M)) {
+      break;
+    }
+    ready = true;
+    if (send(R, facts, ORE)) {
+      FAM.invalidate(*F, PreservedAnalyses::none());
+      changed = true;
+    }
+  }
+  passes.reset();
+  context.reset();
+  return changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
+}
+
+//===-- Entry -------------------------------------------------------------===//
+
+static void hook(PassBuilder &builder) {
+  builder.registerOptimizerEarlyEPCallback(
+      [](ModulePassManager &manager, OptimizationLevel level) {
+        if (level != OptimizationLevel::O0) {
+          manager.addPass(CiraPass());
+        }
+      });
+}
+
+extern "C" LLVM_ATTRIBUTE_WEAK PassPluginLibraryInfo llvmGetPassPluginInfo() {
+  return {LLVM_PLUGIN_API_VERSION, "cira", "0.1", hook};
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+// What LLVM's analyses know about the loops of a function, as facts that
+// passes in C decide by. Nothing is decided here, except whether a function
+// has an access that could be worth the way through MLIR at all.
+//
+// A loop is `bounded` if it leaves by its latch alone, after a number of
+// iterations that is known before it begins, and if nothing in it can end it
+// early, free memory or wait for another thread. Then memory that each
+// iteration reads (`always`) may be read ahead, up to the last iteration.
+#include "Plugin.h"
+
+#include "llvm/Analysis/AliasAnalysis.h"
+#include "llvm/Analysis/AssumptionCache.h"
+#include "llvm/Analysis/BlockFrequencyInfo.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/MemoryBuiltins.h"
+#include "llvm/Analysis/ScalarEvolution.h"
+#include "llvm/Analysis/ScalarEvolutionExpressions.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/Analysis/ValueTracking.h"
+#include "llvm/IR/Dominators.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/Transforms/Utils/LoopSimplify.h"
+#include "llvm/Transforms/Utils/LoopUtils.h"
+#include "llvm/Transforms/Utils/ScalarEvolutionExpander.h"
+
+using namespace llvm;
+
+namespace cira {
+
+namespace {
+
+/// A step wider than this is not walked ahead: a page's worth.
+constexpr int64_t MaxStrideBytes = 4096;
+/// Loops larger than this are not looked at: the question whether something
+/// writes to an address is asked for each instruction.
+constexpr unsigned MaxLoopSize = 4000;
+
+class Gather {
+public:
+  Gather(Route &R, FunctionAnalysisManager &FAM)
+      : R(R), LI(FAM.getResult<LoopAnalysis>(R.F)),
+        SE(FAM.getResult<ScalarEvolutionAnalysis>(R.F)),
+        DT(FAM.getResult<DominatorTreeAnalysis>(R.F)),
+        AA(FAM.getResult<AAManager>(R.F)),
+        TLI(FAM.getResult<TargetLibraryAnalysis>(R.F)),
+        BFI(FAM.getResult<BlockFrequencyAnalysis>(R.F)) {}
+
+  Facts run();
+
+private:
+  void loop(Loop &L, int64_t parent);
+  void access(Instruction &I, Loop &L, bool bounded);
+  std::string whyUnbounded(Loop &L);
+  bool dependsOnIndex(Value *V, Loop &L);
+  bool isWritten(LoadInst &load, Loop &L);
+  int64_t extentBytes(Value *pointer);
+  int64_t percent(const BasicBlock *B, const BasicBlock *of);
+  std::optional<int64_t> strideBytes(Value *pointer, Loop &L);
+
+  Route &R;
+  LoopInfo &LI;
+  ScalarEvolution &SE;
+  DominatorTree &DT;
+  AAResults &AA;
+  TargetLibraryInfo &TLI;
+  BlockFrequencyInfo &BFI;
+  Facts facts;
+};
+
+} // namespace
+
+/// Might the instruction end the loop, free memory or wait for a thread?
+static const char *whyStops(const Instruction &I) {
+  if (!isGuaranteedToTransferExecutionToSuccessor(&I)) {
+    return isa<CallBase>(I) ? "a call that may not return"
+                            : "an instruction that may not end";
+  }
+  if (auto *C = dyn_cast<CallBase>(&I)) {
+    bool quiet =
+        C->onlyReadsMemory() ||
+        (C->hasFnAttr(Attribute::NoFree) && C->hasFnAttr(Attribute::NoSync));
+    return quiet ? nullptr : "a call that may free memory or wait";
+  }
+  if (I.isVolatile()) {
+    return "a volatile access";
+  }
+  if (I.isAtomic() && !isa<FenceInst>(I)) {
+    AtomicOrdering order = AtomicOrdering::SequentiallyConsistent;
+    if (auto *L = dyn_cast<LoadInst>(&I)) {
+      order = L->getOrdering();
+    } else if (auto *S = dyn_cast<StoreInst>(&I)) {
+      order = S->getOrdering();
+    } else if (auto *A = dyn_cast<AtomicRMWInst>(&I)) {
+      order = A->getOrdering();
+    }
+    return isStrongerThanMonotonic(order) ? "an atomic access that orders others"
+                                          : nullptr;
+  }
+  return isa<FenceInst>(I) ? "a fence" : nullptr;
+}
+
+std::string Gather::whyUnbounded(Loop &L) {
+  BasicBlock *latch = L.getLoopLatch();
+  if (!L.getLoopPredecessor() || !latch) {
+    return "the loop has several entries or ends";
+  }
+  if (L.getExitingBlock() != latch) {
+    return "the loop can be left in its middle";
+  }
+  if (isa<SCEVCouldNotCompute>(SE.getBackedgeTakenCount(&L))) {
+    return "it is not known beforehand how often the loop runs";
+  }
+  unsigned size = 0;
+  for (BasicBlock *B : L.blocks()) {
+    Loop *inner = LI.getLoopFor(B);
+    if (inner != &L && inner->getHeader() == B && !isMustProgress(inner) &&
+        isa<SCEVCouldNotCompute>(SE.getBackedgeTakenCount(inner))) {
+      return "a loop inside may run forever";
+    }
+    for (Instruction &I : *B) {
+      if (const char *why = whyStops(I)) {
+        return std::string("there is ") + why + " in the loop";
+      }
+    }
+    size += B->size();
+  }
+  return size > MaxLoopSize ? "the loop is too large" : "";
+}
+
+std::optional<int64_t> Gather::strideBytes(Value *pointer, Loop &L) {
+  auto *rec = dyn_cast<SCEVAddRecExpr>(SE.getSCEV(pointer));
+  if (!rec || rec->getLoop() != &L || !rec->isAffine()) {
+    return std::nullopt;
+  }
+  auto *step = dyn_cast<SCEVConstant>(rec->getStepRecurrence(SE));
+  if (!step || step->getAPInt().getSignificantBits() > 63) {
+    return std::nullopt;
+  }
+  return step->getAPInt().getSExtValue();
+}
+
+/// Is the value made from something that the loop reads with a stride, or
+/// from its counters in a way that is no stride any more?
+bool Gather::dependsOnIndex(Value *V, Loop &L) {
+  SmallVector<Value *> work{V};
+  SmallPtrSet<Value *, 16> seen;
+  while (!work.empty() && seen.size() < 64) {
+    auto *I = dyn_cast<Instruction>(work.pop_back_val());
+    if (!I || !L.contains(I) || !seen.insert(I).second) {
+      continue;
+    }
+    if (isa<PHINode>(I)) {
+      if (I->getParent() == L.getHeader() && SE.isSCEVable(I->getType()) &&
+          isa<SCEVAddRecExpr>(SE.getSCEV(I))) {
+        return true;
+      }
+      continue;
+    }
+    if (auto *load = dyn_cast<LoadInst>(I)) {
+      if (strideBytes(load->getPointerOperand(), L)) {
+        return true;
+      }
+    }
+    append_range(work, I->operands());
+  }
+  return false;
+}
+
+bool Gather::isWritten(LoadInst &load, Loop &L) {
+  MemoryLocation where = MemoryLocation::getBeforeOrAfter(
+      load.getPointerOperand(), load.getAAMetadata());
+  for (BasicBlock *B : L.blocks()) {
+    for (Instruction &I : *B) {
+      if (I.mayWriteToMemory() && isModSet(AA.getModRefInfo(&I, where))) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/// At most so many bytes can be touched through this address; 0: not known.
+int64_t Gather::extentBytes(Value *pointer) {
+  uint64_t size;
+  ObjectSizeOpts options;
+  const Value *object = getUnderlyingObject(pointer);
+  const DataLayout &layout = R.F.getParent()->getDataLayout();
+  if (getObjectSize(object, size, layout, &TLI, options) && size < INT64_MAX) {
+    return static_cast<int64_t>(size);
+  }
+  const SCEV *at = SE.getSCEV(pointer);
+  const SCEV *offset = SE.getMinusSCEV(at, SE.getPointerBase(at));
+  if (isa<SCEVCouldNotCompute>(offset)) {
+    return 0;
+  }
+  APInt reach = SE.getSignedRangeMax(offset) - SE.getSignedRangeMin(offset);
+  bool known = !SE.getSignedRange(offset).isFullSet() && !reach.isNegative() &&
+               reach.getActiveBits() < 48;
+  return known ? static_cast<int64_t>(reach.getZExtValue()) + 1 : 0;
+}
+
+int64_t Gather::percent(const BasicBlock *B, const BasicBlock *of) {
+  double base = static_cast<double>(BFI.getBlockFreq(of).getFrequency());
+  double part = static_cast<double>(BFI.getBlockFreq(B).getFrequency());
+  double ratio = base > 0 ? 100 * part / base : 100;
+  return ratio < 1 ? 1 : ratio > 1e8 ? 100000000 : static_cast<int64_t>(ratio + 0.5);
+}
+
+void Gather::access(Instruction &I, Loop &L, bool bounded) {
+  Value *pointer = getLoadStorePointerOperand(&I);
+  if (!pointer || SE.isLoopInvariant(SE.getSCEV(pointer), &L)) {
+    return;
+  }
+  FactList &list = facts.at[R.tagOf[&I]];
+  bool always = DT.dominates(I.getParent(), L.getLoopLatch());
+  std::optional<int64_t> stride = strideBytes(pointer, L);
+  if (always) {
+    list.push_back({.name = "always", .unit = true});
+  }
+  if (stride) {
+    list.push_back({.name = "stride_bytes", .number = *stride});
+    auto *load = dyn_cast<LoadInst>(&I);
+    if (bounded && always && load && load->isSimple() &&
+        std::abs(*stride) <= MaxStrideBytes) {
+      list.push_back({.name = "last",
+                      .number = static_cast<int64_t>(facts.lasts.size())});
+      facts.lasts.push_back(
+          {load, static_cast<unsigned>(facts.lasts.size())});
+    }
+  } else {
+    bool indirect = dependsOnIndex(pointer, L);
+    facts.worthwhile |= indirect;
+    int64_t extent = indirect ? extentBytes(pointer) : 0;
+    if (extent) {
+      list.push_back({.name = "extent_bytes", .number = extent});
+    }
+  }
+  auto *load = dyn_cast<LoadInst>(&I);
+  if (bounded && load && load->isSimple() && !isWritten(*load, L)) {
+    list.push_back({.name = "unwritten", .unit = true});
+  }
+}
+
+void Gather::loop(Loop &L, int64_t parent) {
+  auto number = static_cast<int64_t>(facts.loops.size());
+  facts.loops.emplace_back();
+  BasicBlock *header = L.getHeader();
+  std::string why = whyUnbounded(L);
+  unsigned trips = SE.getSmallConstantTripCount(&L);
+  if (!trips && L.getLoopLatch()) {
+    trips = getLoopEstimatedTripCount(&L).value_or(0);
+  }
+  FactList list = {{.name = "parent", .number = parent},
+                   {.name = "trips", .number = trips}};
+  if (parent >= 0) {
+    list.push_back({.name = "percent",
+                    .number = percent(header, L.getParentLoop()->getHeader())});
+  }
+  if (why.empty()) {
+    list.push_back({.name = "bounded", .unit = true});
+  } else {
+    list.push_back({.name = "unbounded", .text = why});
+  }
+  facts.loops[static_cast<size_t>(number)] = list;
+  for (BasicBlock *B : L.blocks()) {
+    if (LI.getLoopFor(B) != &L) {
+      continue;
+    }
+    FactList &end = facts.at[R.tagOf[B->getTerminator()]];
+    end.push_back({.name = "loop", .number = number});
+    end.push_back({.name = "percent", .number = percent(B, header)});
+    if (B == L.getLoopLatch()) {
+      end.push_back({.name = "latch", .unit = true});
+    }
+    if (B == header) {
+      Fact steps = {.name = "steps", .isList = true};
+      for (PHINode &phi : B->phis()) {
+        bool able = SE.isSCEVable(phi.getType());
+        steps.list.push_back(able ? strideBytes(&phi, L).value_or(0) : 0);
+      }
+      end.push_back(steps);
+    }
+    if (L.getLoopLatch()) {
+      for (Instruction &I : *B) {
+        access(I, L, why.empty());
+      }
+    }
+  }
+  for (Loop *inner : L) {
+    loop(*inner, number);
+  }
+}
+
+Facts Gather::run() {
+  for (Loop *L : LI) {
+    loop(*L, -1);
+  }
+  return std::move(facts);
+}
+
+Facts gather(Route &R, FunctionAnalysisManager &FAM) {
+  return Gather(R, FAM).run();
+}
+
+//===-- Addresses in the last iteration -----------------------------------===//
+
+void markLast(Route &R, Facts &facts) {
+  if (facts.lasts.empty()) {
+    return;
+  }
+  Function &F = *R.copy;
+  LLVMContext &C = F.getContext();
+  DominatorTree DT(F);
+  LoopInfo LI(DT);
+  AssumptionCache AC(F);
+  TargetLibraryInfoImpl impl(Triple(R.F.getParent()->getTargetTriple()));
+  TargetLibraryInfo TLI(impl, &R.F);
+  ScalarEvolution SE(F, TLI, AC, DT, LI);
+  SCEVExpander expander(SE, R.M->getDataLayout(), "cira");
+  FunctionCallee marker =
+      R.M->getOrInsertFunction("cira.last", Type::getVoidTy(C),
+                               Type::getInt64Ty(C), PointerType::get(C, 0));
+  for (const Facts::Last &last : facts.lasts) {
+    auto *load = cast<LoadInst>(R.toCopy[last.load]);
+    Loop *L = LI.getLoopFor(load->getParent());
+    if (L && !L->getLoopPreheader()) {
+      InsertPreheaderForLoop(L, &DT, &LI, nullptr, false);
+    }
+    auto *rec = L ? dyn_cast<SCEVAddRecExpr>(
+                        SE.getSCEV(load->getPointerOperand()))
+                  : nullptr;
+    const SCEV *count = L ? SE.getBackedgeTakenCount(L) : nullptr;
+    if (!rec || rec->getLoop() != L || !rec->isAffine() ||
+        load->getPointerAddressSpace() != 0 || !L->getLoopPreheader() ||
+        isa<SCEVCouldNotCompute>(count)) {
+      continue;
+    }
+    Instruction *before = L->getLoopPreheader()->getTerminator();
+    const SCEV *end = rec->evaluateAtIteration(count, SE);
+    if (!expander.isSafeToExpandAt(end, before)) {
+      continue;
+    }
+    Value *address = expander.expandCodeFor(end, PointerType::get(C, 0), before);
+    CallInst::Create(marker,
+                     {ConstantInt::get(Type::getInt64Ty(C), last.number), address},
+                     "", before->getIterator());
+  }
+  SmallPtrSet<const Value *, 32> originals;
+  for (const auto &[from, to] : R.tagOf) {
+    originals.insert(R.toCopy[from]);
+  }
+  for (BasicBlock &B : F) {
+    for (Instruction &I : B) {
+      if (!originals.contains(&I)) {
+        I.setDebugLoc(DebugLoc()); // what is new here has no tag
+      }
+    }
+  }
+}
+
+} // namespace cira

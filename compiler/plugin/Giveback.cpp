@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// A function that MLIR exported goes into its old place. Every instruction
+// with a tag is made anew as a copy of the original, with the operands as MLIR
+// wired them; instructions without one are those that passes made. The new
+// body grows in a function of its own and is verified before the old one goes.
+#include "Plugin.h"
+
+#include "llvm/IR/DebugInfo.h"
+#include "llvm/IR/DebugProgramInstruction.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+
+namespace cira {
+
+namespace {
+
+class Rebuild {
+public:
+  Rebuild(Route &R, Function &from) : R(R), from(from) {}
+  ~Rebuild() {
+    if (body) {
+      body->deleteBody();
+      body->eraseFromParent();
+    }
+  }
+
+  bool run(std::string &why);
+
+private:
+  Instruction *originalOf(const Instruction &I);
+  Instruction *remade(Instruction &I);
+  Instruction *remadeCall(CallBase &I, CallBase &original);
+  bool sameShape(const Instruction &I, const Instruction &original);
+  void mapNames();
+  void matchPhis(BasicBlock &B, const Instruction &original);
+  bool wire(Instruction &I, std::string &why);
+  Value *mapped(Value *V);
+  Value *fromOriginal(Value *V);
+  void restoreBundles(CallBase &C, const CallBase &original);
+  void restoreRecords(Instruction &I, const Instruction &original);
+  void swap();
+
+  Route &R;
+  Function &from;
+  Function *body = nullptr; // in the module of R.F
+  ValueToValueMapTy map;    // of `from` -> of `body` or of the module
+  DenseMap<const Value *, Value *> ofOriginal; // of R.F -> of `body`
+  DenseMap<const Instruction *, Instruction *> originals; // of `body` -> of R.F
+  DenseSet<const Instruction *> claimed;
+  std::string wrong;
+};
+
+} // namespace
+
+static unsigned tagAt(const Instruction &I, unsigned &column) {
+  const DebugLoc &loc = I.getDebugLoc();
+  column = loc ? loc.getCol() : 0;
+  return loc ? loc.getLine() : 0;
+}
+
+/// Could `I` be `original` after MLIR? The callee of a call is not compared:
+/// it may be a stand-in.
+bool Rebuild::sameShape(const Instruction &I, const Instruction &original) {
+  if (I.getOpcode() != original.getOpcode() ||
+      I.getType() != original.getType()) {
+    return false;
+  }
+  if (auto *call = dyn_cast<CallBase>(&original)) {
+    auto kept = count_if(call->args(), [](const Use &A) {
+      return !A->getType()->isMetadataTy();
+    });
+    return cast<CallBase>(I).arg_size() == static_cast<size_t>(kept);
+  }
+  if (I.getNumOperands() != original.getNumOperands()) {
+    return false;
+  }
+  for (unsigned i = 0; i < I.getNumOperands(); i++) {
+    if (I.getOperand(i)->getType() != original.getOperand(i)->getType()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// The instruction of R.F that `I` is; null for one that a pass made.
+Instruction *Rebuild::originalOf(const Instruction &I) {
+  unsigned column;
+  unsigned tag = tagAt(I, column);
+  if (column != TagColumn || tag == 0 || tag > R.byTag.size()) {
+    return nullptr;
+  }
+  Instruction *original = R.byTag[tag - 1];
+  if (isa<PHINode>(original) || !sameShape(I, *original) ||
+      !claimed.insert(original).second) {
+    return nullptr;
+  }
+  return original;
+}
+
+/// A copy of the original call with the operands of `I`. A stand-in gives way
+/// to what it stands for.
+Instruction *Rebuild::remadeCall(CallBase &I, CallBase &original) {
+  auto *copy = cast<CallBase>(original.clone());
+  unsigned next = 0;
+  for (unsigned i = 0; i < copy->arg_size(); i++) {
+    if (!original.getArgOperand(i)->getType()->isMetadataTy()) {
+      copy->setArgOperand(i, I.getArgOperand(next++));
+    }
+  }
+  if (!original.isInlineAsm() && !isa<IntrinsicInst>(original)) {
+    copy->setCalledOperand(I.getCalledOperand());
+  }
+  if (auto *inv = dyn_cast<InvokeInst>(copy)) {
+    inv->setNormalDest(cast<InvokeInst>(I).getNormalDest());
+    inv->setUnwindDest(cast<InvokeInst>(I).getUnwindDest());
+  }
+  return copy;
+}
+
+Instruction *Rebuild::remade(Instruction &I) {
+  Instruction *original = originalOf(I);
+  Instruction *copy;
+  if (!original) {
+    copy = I.clone();
+    copy->dropUnknownNonDebugMetadata();
+    copy->dropPoisonGeneratingFlags();
+    copy->setDebugLoc(DebugLoc());
+    unsigned column;
+    unsigned tag = tagAt(I, column);
+    if (tag && tag <= R.byTag.size()) {
+      copy->setDebugLoc(R.byTag[tag - 1]->getDebugLoc());
+    }
+    return copy;
+  }
+  if (auto *call = dyn_cast<CallBase>(original)) {
+    copy = remadeCall(cast<CallBase>(I), *call);
+  } else {
+    copy = original->clone();
+    for (unsigned i = 0; i < I.getNumOperands(); i++) {
+      copy->setOperand(i, I.getOperand(i));
+    }
+  }
+  copy->setName(original->getName());
+  ofOriginal[original] = copy;
+  originals[copy] = original;
+  return copy;
+}
+
+/// The k-th PHI of a block is the k-th of the original block: passes add new
+/// ones behind.
+void Rebuild::matchPhis(BasicBlock &B, const Instruction &terminator) {
+  auto *original = const_cast<BasicBlock *>(terminator.getParent());
+  ofOriginal[original] = map[&B];
+  cast<BasicBlock>(map[&B])->setName(original->getName());
+  auto phi = B.phis().begin();
+  for (PHINode &old : original->phis()) {
+    if (phi == B.phis().end() || phi->getType() != old.getType()) {
+      return;
+    }
+    auto *copy = cast<PHINode>(map[&*phi]);
+    copy->copyMetadata(old);
+    copy->copyIRFlags(&old);
+    copy->setDebugLoc(old.getDebugLoc());
+    copy->setName(old.getName());
+    ofOriginal[&old] = copy;
+    originals[copy] = &old;
+    ++phi;
+  }
+}
+
+/// Stand-ins map to what they stand for.
+void Rebuild::mapNames() {
+  Module &E = *from.getParent();
+  for (auto &entry : R.standIns) {
+    GlobalValue *stand = E.getNamedValue(entry.getKey());
+    if (stand && !isa<InlineAsm>(entry.getValue())) {
+      map[stand] = entry.getValue();
+    }
+  }
+  for (Function &declared : E) {
+    if (declared.isIntrinsic() && !map.count(&declared)) {
+      map[&declared] = R.F.getParent()
+                           ->getOrInsertFunction(declared.getName(),
+                                                 declared.getFunctionType(),
+                                                 declared.getAttributes())
+                           .getCallee();
+    }
+  }
+}
+
+/// Finds what a constant names that has no counterpart: MLIR, or a pass,
+/// declared it.
+static const GlobalValue *strangerIn(const Value *V,
+                                     const ValueToValueMapTy &map,
+                                     const Module &module) {
+  if (auto *G = dyn_cast<GlobalValue>(V)) {
+    return map.count(G) || G->getParent() == &module ? nullptr : G;
+  }
+  if (auto *C = dyn_cast<Constant>(V)) {
+    for (const Value *part : C->operand_values()) {
+      if (const GlobalValue *found = strangerIn(part, map, module)) {
+        return found;
+      }
+    }
+  }
+  return nullptr;
+}
+
+Value *Rebuild::mapped(Value *V) {
+  if (isa<MetadataAsValue>(V) || isa<InlineAsm>(V)) {
+    return V;
+  }
+  if (auto *C = dyn_cast<Constant>(V)) {
+    const GlobalValue *stranger = strangerIn(C, map, *R.F.getParent());
+    if (stranger) {
+      wrong = ("a name of no function or variable: " + stranger->getName())
+                  .str();
+      return V;
+    }
+    auto *G = dyn_cast<GlobalValue>(V);
+    return G && !map.count(G) ? V : MapValue(V, map);
+  }
+  auto found = map.find(V);
+  if (found == map.end()) {
+    wrong = "a value that is not there";
+    return V;
+  }
+  return found->second;
+}
+
+bool Rebuild::wire(Instruction &I, std::string &why) {
+  for (Use &U : I.operands()) {
+    U.set(mapped(U.get()));
+  }
+  if (auto *phi = dyn_cast<PHINode>(&I)) {
+    for (unsigned i = 0; i < phi->getNumIncomingValues(); i++) {
+      phi->setIncomingBlock(i,
+                            cast<BasicBlock>(map[phi->getIncomingBlock(i)]));
+    }
+  }
+  if (!wrong.empty()) {
+    why = wrong;
+  }
+  return wrong.empty();
+}
+
+/// What a value of R.F is in the body; null if it is not there any more.
+Value *Rebuild::fromOriginal(Value *V) {
+  if (isa<Constant>(V) || isa<MetadataAsValue>(V) || isa<InlineAsm>(V)) {
+    return V;
+  }
+  return ofOriginal.lookup(V);
+}
+
+/// An assumption's bundles still name values of R.F. One that is gone makes
+/// the whole assumption say nothing.
+void Rebuild::restoreBundles(CallBase &C, const CallBase &original) {
+  for (unsigned i = 0; i < C.getNumOperandBundles(); i++) {
+    OperandBundleUse bundle = C.getOperandBundleAt(i);
+    for (const Use &U : bundle.Inputs) {
+      Value *V = fromOriginal(original.getOperand(U.getOperandNo()));
+      const_cast<Use &>(U).set(V ? V : PoisonValue::get(U->getType()));
+      if (!V) {
+        wrong = "an assumption about a value that is gone";
+      }
+    }
+  }
+}
+
+/// Variables of the debugger: they name values too.
+void Rebuild::restoreRecords(Instruction &I, const Instruction &original) {
+  if (!original.hasDbgRecords() || !I.getParent()->IsNewDbgInfoFormat) {
+    return;
+  }
+  I.cloneDebugInfoFrom(&original);
+  for (DbgVariableRecord &record : filterDbgVars(I.getDbgRecordRange())) {
+    SmallVector<Value *> values(record.location_ops());
+    for (Value *V : values) {
+      Value *now = isa<Constant>(V) ? V : ofOriginal.lookup(V);
+      if (!now) {
+        record.setKillLocation();
+        break;
+      }
+      record.replaceVariableLocationOp(V, now, true);
+    }
+    if (record.isDbgAssign() && record.getAddress()) {
+      Value *now = fromOriginal(record.getAddress());
+      if (now) {
+        record.setAddress(now);
+      } else {
+        record.setKillAddress();
+      }
+    }
+  }
+}
+
+void Rebuild::swap() {
+  Function &F = R.F;
+  for (BasicBlock &B : F) {
+    B.dropAllReferences();
+  }
+  while (!F.empty()) {
+    F.back().eraseFromParent();
+  }
+  F.splice(F.begin(), body);
+  for (auto [now, old] : zip(body->args(), F.args())) {
+    now.replaceAllUsesWith(&old);
+  }
+}
+
+bool Rebuild::run(std::string &why) {
+  Function &F = R.F;
+  body = Function::Create(F.getFunctionType(), GlobalValue::InternalLinkage,
+                          F.getAddressSpace(), "cira.body", F.getParent());
+  body->copyAttributesFrom(&F);
+  body->setLinkage(GlobalValue::InternalLinkage);
+  body->setComdat(nullptr);
+  body->setIsNewDbgInfoFormat(F.IsNewDbgInfoFormat);
+  mapNames();
+  for (auto [theirs, ours] : zip(from.args(), body->args())) {
+    map[&theirs] = &ours;
+  }
+  for (auto [old, ours] : zip(F.args(), body->args())) {
+    ofOriginal[&old] = &ours;
+  }
+  for (BasicBlock &B : from) {
+    map[&B] = BasicBlock::Create(F.getContext(), "", body);
+  }
+  for (BasicBlock &B : from) {
+    auto *block = cast<BasicBlock>(map[&B]);
+    for (Instruction &I : B) {
+      Instruction *copy = remade(I);
+      copy->insertInto(block, block->end());
+      map[&I] = copy;
+    }
+  }
+  for (BasicBlock &B : from) {
+    auto found = originals.find(cast<Instruction>(map[B.getTerminator()]));
+    if (found != originals.end()) {
+      matchPhis(B, *found->second);
+    }
+  }
+  for (BasicBlock &B : *body) {
+    for (Instruction &I : B) {
+      Instruction *original = originals.lookup(&I);
+      auto *call = dyn_cast<CallBase>(&I);
+      if (original && call && call->hasOperandBundles()) {
+        restoreBundles(*call, *cast<CallBase>(original));
+        for (Use &U : call->args()) {
+          U.set(mapped(U.get()));
+        }
+        call->setCalledOperand(mapped(call->getCalledOperand()));
+      } else if (!wire(I, why)) {
+        return false;
+      }
+    }
+  }
+  if (!wrong.empty()) {
+    why = wrong;
+    return false;
+  }
+  for (auto &[copy, original] : originals) {
+    restoreRecords(const_cast<Instruction &>(*copy), *original);
+  }
+  DenseMap<DIAssignID *, DIAssignID *> ids; // one body may not share another's
+  for (BasicBlock &B : *body) {
+    for (Instruction &I : B) {
+      at::remapAssignID(ids, I);
+    }
+  }
+  raw_string_ostream stream(why);
+  if (verifyFunction(*body, &stream)) {
+    return false;
+  }
+  swap();
+  return true;
+}
+
+bool giveBack(Route &R, Function &from, std::string &why) {
+  return Rebuild(R, from).run(why);
+}
+
+} // namespace cira

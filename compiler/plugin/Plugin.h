@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plug-in that clang loads for cira-cc (C++: LLVM offers pass plug-ins,
+// its analyses and MLIR's import in C++ alone). It runs at the OptimizerEarly
+// extension point: everything scalar is done, nothing is vectorised yet.
+//
+//   Clang.cpp    entry point, options, the module pass, remarks
+//   Facts.cpp    what LLVM knows about the loops of a function
+//   Takeout.cpp  a function -> a module of its own that MLIR can import
+//   Giveback.cpp a function as exported by MLIR -> into its old place
+//
+// The invariant: an instruction that a pass has not made is never the one that
+// MLIR gives back but a copy of the original, only wired as MLIR wired it. So
+// flags, metadata, attributes of calls, debug info, inline assembly and
+// intrinsics that MLIR does not know cannot be lost. What ties them together
+// is a tag: the line number of an instruction in the module taken out.
+// A function for which anything fails stays as it is. Policy is in the passes
+// (C, compiler/passes/llvm_*.c), not here.
+// Threading: one module at a time, in clang's thread.
+#ifndef CIRA_COMPILER_PLUGIN_PLUGIN_H
+#define CIRA_COMPILER_PLUGIN_PLUGIN_H
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/IR/Function.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/PassManager.h"
+#include "llvm/Transforms/Utils/ValueMapper.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cira {
+
+/// What is known about one instruction, block terminator or function, as
+/// entries of the dictionary attribute `cira.facts`.
+struct Fact {
+  const char *name;
+  int64_t number = 0;
+  bool unit = false;      // a name without a value
+  std::string text = {};  // a string, if not empty
+  std::vector<int64_t> list = {};
+  bool isList = false;
+};
+using FactList = std::vector<Fact>;
+
+/// The facts of one function.
+struct Facts {
+  std::vector<FactList> loops;           // by number
+  llvm::DenseMap<unsigned, FactList> at; // by tag
+  /// Loads whose address in the last iteration is wanted as a value, with the
+  /// number of the marker that holds it.
+  struct Last {
+    const llvm::Instruction *load;
+    unsigned number;
+  };
+  std::vector<Last> lasts;
+  bool worthwhile = false; // some access may be worth a pass
+};
+
+/// A function on its way through MLIR.
+struct Route {
+  llvm::Function &F;
+  std::vector<llvm::Instruction *> byTag; // tag - 1 -> the original
+  llvm::DenseMap<const llvm::Instruction *, unsigned> tagOf;
+  std::unique_ptr<llvm::Module> M; // the module taken out
+  llvm::Function *copy = nullptr;  // in M
+  llvm::ValueToValueMapTy toCopy;  // original -> copy
+  /// Names of the stand-ins in M -> what they stand for.
+  llvm::StringMap<llvm::Value *> standIns;
+
+  explicit Route(llvm::Function &F);
+};
+
+/// The column of the location of an original; a pass gives its new ops the
+/// location of the op they belong to, with another column.
+constexpr unsigned TagColumn = 1;
+
+/// Why this function cannot be taken out; empty: it can.
+std::string whyNot(const llvm::Function &F);
+
+/// Fills M, copy, toCopy and standIns.
+void takeOut(Route &R);
+
+/// Puts calls of cira.last(number, address in the last iteration) into the
+/// copy, in front of each load's loop. Drops a load from Facts if that fails.
+void markLast(Route &R, Facts &facts);
+
+/// Replaces the body of F by that of `from`, in a module that MLIR exported.
+/// False: F is as before, `why` says what is wrong.
+bool giveBack(Route &R, llvm::Function &from, std::string &why);
+
+/// What LLVM knows about the loops of F.
+Facts gather(Route &R, llvm::FunctionAnalysisManager &FAM);
+
+} // namespace cira
+
+#endif // CIRA_COMPILER_PLUGIN_PLUGIN_H
