@@ -42,7 +42,8 @@ static const struct {
     {"cira-to-llvm", "from cira and MLIR's own dialects to LLVM's",
      "expand-realloc,cira-outline-offload,cira-lower-ops,convert-vector-to-scf,"
      "memref-expand,expand-strided-metadata,lower-affine,arith-expand,"
-     "convert-scf-to-cf,cira-finish-llvm,reconcile-unrealized-casts"},
+     "convert-scf-to-cf,convert-vector-to-llvm,cira-finish-llvm,"
+     "reconcile-unrealized-casts"},
 };
 enum { pipeline_count = sizeof pipelines / sizeof pipelines[0] };
 

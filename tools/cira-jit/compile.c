@@ -153,8 +153,10 @@ LLVMModuleRef jit_compile_llvm(MlirOperation module, LLVMContextRef context,
 
 bool jit_optimise(const jit_options_t *o, LLVMModuleRef module,
                   LLVMTargetMachineRef target) {
-  static const char *const pipelines[] = {"default<O0>", "default<O1>",
-                                          "default<O2>", "default<O3>"};
+  /* What nothing calls is dropped at O0 as well: it may call what is nowhere.
+   */
+  static const char *const pipelines[] = {
+      "default<O0>,globaldce", "default<O1>", "default<O2>", "default<O3>"};
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
   LLVMPassBuilderOptionsSetLoopVectorization(options, o->opt_level > 1);
   LLVMPassBuilderOptionsSetSLPVectorization(options, o->opt_level > 1);

@@ -37,6 +37,12 @@ static bool failed(LLVMErrorRef error, const char *what) {
   return true;
 }
 
+/* What ORC says before it fails: which symbols are missing, for example. */
+static void report(void *unused, LLVMErrorRef error) {
+  (void)unused;
+  failed(error, "linking");
+}
+
 /* ---- symbols --------------------------------------------------------------
  */
 
@@ -188,6 +194,8 @@ int jit_execute(const jit_options_t *o, LLVMModuleRef module,
     LLVMDisposeModule(module);
     return JIT_EXIT_SELF;
   }
+  LLVMOrcExecutionSessionSetErrorReporter(LLVMOrcLLJITGetExecutionSession(jit),
+                                          report, NULL);
   int status = JIT_EXIT_SELF;
   if (define_symbols(jit)) {
     entry_fn_t function = link_module(jit, module);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/llvm_slice.h"
+
+#include "analysis/ir.h"
+
+#include "mlir-c/BuiltinAttributes.h"
+
+enum { reach_max = 128 };
+
+/* ---- back from an address -------------------------------------------------
+ */
+
+static bool fail(cira_slice_t *slice, const char *why) {
+  slice->why = why;
+  return false;
+}
+
+static bool has(const MlirOperation *ops, int count, MlirOperation op) {
+  for (int i = 0; i < count; i++) {
+    if (mlirOperationEqual(ops[i], op)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                  MlirValue value);
+
+static bool visit_operands(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                           MlirOperation op) {
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); i++) {
+    if (!visit(loops, slice, mlirOperationGetOperand(op, i))) {
+      return false;
+    }
+  }
+  if (slice->op_count == cira_slice_ops_max) {
+    return fail(slice, "the address takes too many operations");
+  }
+  slice->ops[slice->op_count++] = op;
+  return true;
+}
+
+static bool visit_load(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                       MlirOperation op) {
+  int64_t number;
+  if (cira__fact_number(op, "last", &number)) {
+    if (slice->index_count == cira_slice_loads_max) {
+      return fail(slice, "the address comes from too many arrays");
+    }
+    slice->index_loads[slice->index_count++] = op;
+    return true;
+  }
+  if (!loops->items[slice->loop].bounded) {
+    return fail(slice, NULL); /* the loop says why */
+  }
+  if (!cira__fact_has(op, "always")) {
+    return fail(slice, "the address is read only under a condition");
+  }
+  if (!cira__fact_has(op, "unwritten")) {
+    return fail(slice, "the loop may write where the address is read from");
+  }
+  if (cira__fact_number(op, "stride_bytes", &number)) {
+    return fail(slice, "where the loop ends cannot be computed ahead");
+  }
+  if (slice->load_count == cira_slice_loads_max) {
+    return fail(slice, "the address comes from too many loads");
+  }
+  slice->loads[slice->load_count++] = op;
+  return visit_operands(loops, slice, op);
+}
+
+/* May the op be done for values that this iteration has not: no effect, no
+ * trap? */
+static bool is_computed_ahead(MlirOperation op) {
+  return ciraOperationIsPure(op) && mlirOperationGetNumResults(op) == 1 &&
+         mlirOperationGetNumRegions(op) == 0 &&
+         !ciraOperationHasName(op, "llvm.udiv") &&
+         !ciraOperationHasName(op, "llvm.sdiv") &&
+         !ciraOperationHasName(op, "llvm.urem") &&
+         !ciraOperationHasName(op, "llvm.srem");
+}
+
+static bool visit_argument(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                           MlirValue value) {
+  MlirBlock owner = mlirBlockArgumentGetOwner(value);
+  if (!mlirBlockEqual(owner, loops->items[slice->loop].header)) {
+    return fail(slice, "the address is one of several, by a condition");
+  }
+  if (!cira_llvm_loop_step(loops, slice->loop,
+                           mlirBlockArgumentGetArgNumber(value))) {
+    return fail(slice, "the address follows from the iteration before");
+  }
+  slice->counter_count++;
+  return true;
+}
+
+static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                  MlirValue value) {
+  MlirOperation op = cira__def(value);
+  bool is_argument = mlirOperationIsNull(op);
+  MlirBlock block = is_argument ? mlirBlockArgumentGetOwner(value)
+                                : mlirOperationGetBlock(op);
+  if (!cira_llvm_loop_contains(loops, slice->loop, block)) {
+    return true;
+  }
+  if (is_argument) {
+    return visit_argument(loops, slice, value);
+  }
+  if (has(slice->ops, slice->op_count, op) ||
+      has(slice->index_loads, slice->index_count, op)) {
+    return true;
+  }
+  if (cira_llvm_block_loop(block) != slice->loop) {
+    return fail(slice, "the address is computed by a loop inside");
+  }
+  if (ciraOperationHasName(op, "llvm.load")) {
+    return visit_load(loops, slice, op);
+  }
+  if (!is_computed_ahead(op)) {
+    return fail(slice, "the address is computed by what cannot be done ahead");
+  }
+  return visit_operands(loops, slice, op);
+}
+
+bool cira_slice_get(const cira_llvm_loops_t *loops, int64_t number,
+                    MlirValue address, cira_slice_t *out_slice) {
+  *out_slice = (cira_slice_t){.loop = number};
+  return visit(loops, out_slice, address);
+}
+
+/* ---- forward to a branch --------------------------------------------------
+ */
+
+typedef struct reach {
+  const cira_llvm_loops_t *loops;
+  int64_t loop;
+  MlirValue values[reach_max];
+  int count;
+} reach_t;
+
+static void add(reach_t *reach, MlirValue value) {
+  for (int i = 0; i < reach->count; i++) {
+    if (mlirValueEqual(reach->values[i], value)) {
+      return;
+    }
+  }
+  if (reach->count < reach_max) {
+    reach->values[reach->count++] = value;
+  }
+}
+
+/* The argument of a successor that an operand of a branch becomes; the next
+ * iteration is another matter. */
+static void add_argument(reach_t *reach, MlirBlock to, intptr_t index) {
+  if (!mlirBlockEqual(to, reach->loops->items[reach->loop].header) &&
+      cira_llvm_loop_contains(reach->loops, reach->loop, to) &&
+      index < mlirBlockGetNumArguments(to)) {
+    add(reach, mlirBlockGetArgument(to, index));
+  }
+}
+
+static bool follow_branch(reach_t *reach, MlirOperation op, intptr_t operand) {
+  if (ciraOperationHasName(op, "llvm.br")) {
+    add_argument(reach, mlirOperationGetSuccessor(op, 0), operand);
+    return false;
+  }
+  if (operand == 0) {
+    return true; /* llvm.cond_br, llvm.switch: what is decided by */
+  }
+  if (ciraOperationHasName(op, "llvm.cond_br")) {
+    MlirAttribute sizes =
+        mlirOperationGetAttributeByName(op, cira__str("operandSegmentSizes"));
+    intptr_t taken = mlirDenseI32ArrayGetElement(sizes, 1);
+    bool second = operand > taken;
+    add_argument(reach, mlirOperationGetSuccessor(op, second),
+                 operand - 1 - (second ? taken : 0));
+  }
+  return false;
+}
+
+static bool follow(reach_t *reach, MlirOperation op, intptr_t operand) {
+  if (!cira_llvm_loop_contains(reach->loops, reach->loop,
+                               mlirOperationGetBlock(op))) {
+    return false;
+  }
+  if (ciraOperationHasName(op, "llvm.br") ||
+      ciraOperationHasName(op, "llvm.cond_br") ||
+      ciraOperationHasName(op, "llvm.switch")) {
+    return follow_branch(reach, op, operand);
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumResults(op); i++) {
+    add(reach, mlirOperationGetResult(op, i));
+  }
+  return false;
+}
+
+bool cira_slice_feeds_branch(const cira_llvm_loops_t *loops, int64_t number,
+                             MlirValue value) {
+  reach_t reach = {.loops = loops, .loop = number};
+  add(&reach, value);
+  for (int i = 0; i < reach.count; i++) {
+    MlirOpOperand use = mlirValueGetFirstUse(reach.values[i]);
+    for (; !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
+      if (follow(&reach, mlirOpOperandGetOwner(use),
+                 (intptr_t)mlirOpOperandGetOperandNumber(use))) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/* ---- the same object ------------------------------------------------------
+ */
+
+/* The address without constant offsets on top. */
+static MlirValue root_of(MlirValue address) {
+  MlirOperation op;
+  while (cira__def_is(address, "llvm.getelementptr", &op) &&
+         mlirOperationGetNumOperands(op) == 1) {
+    address = mlirOperationGetOperand(op, 0);
+  }
+  return address;
+}
+
+bool cira_slice_same_object(MlirValue a, MlirValue b) {
+  MlirOperation x, y;
+  a = root_of(a);
+  b = root_of(b);
+  if (mlirValueEqual(a, b)) {
+    return true;
+  }
+  if (!cira__def_is(a, "llvm.getelementptr", &x) ||
+      !cira__def_is(b, "llvm.getelementptr", &y) ||
+      mlirOperationGetNumOperands(x) != mlirOperationGetNumOperands(y) ||
+      !mlirAttributeEqual(
+          mlirOperationGetAttributeByName(x, cira__str("elem_type")),
+          mlirOperationGetAttributeByName(y, cira__str("elem_type")))) {
+    return false;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(x); i++) {
+    if (!mlirValueEqual(mlirOperationGetOperand(x, i),
+                        mlirOperationGetOperand(y, i))) {
+      return false;
+    }
+  }
+  return true;
+}

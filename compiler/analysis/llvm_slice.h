@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * How an address is made within one iteration of a loop of an llvm.func, back
+ * to what can be known some iterations ahead: loads with a known stride
+ * ("index loads"), the loop's counters, and what does not change in the loop.
+ * Everything in between can then be computed for a later iteration.
+ * Pure functions of the IR. */
+#ifndef CIRA_COMPILER_ANALYSIS_LLVM_SLICE_H
+#define CIRA_COMPILER_ANALYSIS_LLVM_SLICE_H
+
+#include "analysis/llvm_loop.h"
+
+enum { cira_slice_ops_max = 40, cira_slice_loads_max = 4 };
+
+typedef struct cira_slice {
+  int64_t loop;
+  MlirOperation ops[cira_slice_ops_max]; /* each after what it needs */
+  int op_count;
+  MlirOperation index_loads[cira_slice_loads_max]; /* not among `ops` */
+  int index_count;
+  MlirOperation loads[cira_slice_loads_max]; /* those among `ops` */
+  int load_count;
+  int counter_count; /* uses of arguments of the header */
+  const char *why;   /* if there is no slice */
+} cira_slice_t;
+
+/* Takes `address`, used in loop `number`, apart. False: `out_slice->why` says
+ * what stands in the way. */
+bool cira_slice_get(const cira_llvm_loops_t *loops, int64_t number,
+                    MlirValue address, cira_slice_t *out_slice);
+
+/* Does a branch in the loop depend on the value, directly or through other
+ * values of the same iteration? */
+bool cira_slice_feeds_branch(const cira_llvm_loops_t *loops, int64_t number,
+                             MlirValue value);
+
+/* Are these addresses of one object: the same but for constant offsets? */
+bool cira_slice_same_object(MlirValue a, MlirValue b);
+
+#endif /* CIRA_COMPILER_ANALYSIS_LLVM_SLICE_H */
