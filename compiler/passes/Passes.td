@@ -350,3 +350,66 @@ def CiraFinishLlvm : Pass<"cira-finish-llvm"> {
     ```
   }];
 }
+
+def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
+  let summary = "ask for the lines of indirect accesses before they are used";
+  let description = [{
+    For loops of an `llvm.func` that came from C or C++: an access whose address
+    follows from what the loop reads with a stride (`a[b[i]]`, `a[f(b[i])].x`,
+    `a[m[b[i]]]`), or from the loop's counter by more than a stride, gets an
+    `llvm.intr.prefetch` some iterations ahead. The index is read ahead too; a
+    test against its address in the last iteration keeps that read inside what
+    the loop itself reads, so nothing can fault.
+
+    The distance is 2 x latency / time of an iteration, where an iteration
+    takes as long as its computing or as its lines need, whichever is more, so
+    it is at most twice the lines in flight (per line and iteration). All
+    figures are of `#cira.machine`. Left alone is what the core hides itself:
+    loads on which no branch depends; what stays in the cache; and loops for
+    which less than a tenth would be gained.
+
+    Input: an `llvm.func` with the attribute `cira.facts`, and calls of
+    `@cira.last(n, address)` that give the last address of the load with
+    `last = n`; the clang plug-in writes both from LLVM's analyses. Output: the
+    prefetches; a changed function has `changed` among its facts; a remark for
+    each indirect access says what was decided and by which figures.
+
+    ```mlir
+    llvm.func @cira.last(i64, !llvm.ptr)
+    llvm.func @find(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
+        attributes {cira.facts = {loops = [ {bounded, parent = -1 : i64} ]}} {
+      %c0 = llvm.mlir.constant(0 : i64) : i64
+      %c1 = llvm.mlir.constant(1 : i64) : i64
+      %z = llvm.mlir.constant(0 : i32) : i32
+      llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+      llvm.br ^loop(%c0 : i64)
+    ^loop(%i: i64):
+      %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+      %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+      %w = llvm.zext %x : i32 to i64
+      %q = llvm.getelementptr %a[%w] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+      %v = llvm.load %q {cira.facts = {always}} : !llvm.ptr -> i32
+      %is = llvm.icmp "eq" %v, %z : i32
+      llvm.cond_br %is, ^found, ^next {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+    ^found:
+      llvm.store %z, %a : i32, !llvm.ptr
+      llvm.br ^next {cira.facts = {loop = 0 : i64, percent = 50 : i64}}
+    ^next:
+      %j = llvm.add %i, %c1 : i64
+      %done = llvm.icmp "eq" %j, %n : i64
+      llvm.cond_br %done, ^end, ^loop(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64}}
+    ^end:
+      llvm.return
+    }
+    // in front of %x:
+    //   %p2 = llvm.getelementptr %p[80] : (!llvm.ptr) -> !llvm.ptr, i8
+    //   %in = llvm.icmp "ule" %p2, %last : !llvm.ptr
+    //   llvm.cond_br %in, ^ahead, ^rest
+    // ^ahead:
+    //   %x2 = llvm.load %p2 : !llvm.ptr -> i32
+    //   ... the address as above, from %x2 ...
+    //   llvm.intr.prefetch %q2, ...
+    //   llvm.br ^rest
+    ```
+  }];
+}

@@ -9,22 +9,24 @@
 
 #include <string.h>
 
-static bool is_done(MlirOperation op) {
+static bool has_prefix(MlirOperation op, const char *prefix) {
   MlirStringRef name = mlirIdentifierStr(mlirOperationGetName(op));
-  return (name.length > 5 && memcmp(name.data, "llvm.", 5) == 0) ||
-         (name.length > 8 && memcmp(name.data, "builtin.", 8) == 0);
+  size_t length = strlen(prefix);
+  return name.length > length && memcmp(name.data, prefix, length) == 0;
 }
 
-/* An op that nothing here can lower is an error, at the op itself. */
-static MlirWalkResult check(MlirOperation op, void *failed) {
-  if (!is_done(op)) {
-    cira_emit_error(op, "cannot be lowered to LLVM: it stays after all "
-                        "conversions of cira-to-llvm; lower it to func, scf, "
-                        "cf, arith, math, memref, vector or cira ops first");
-    *(bool *)failed = true;
-    return MlirWalkResultInterrupt;
+/* The first op that is left; one of the func dialect only if there is no
+ * other: a function stays because of what is in it. */
+static MlirWalkResult find_left(MlirOperation op, void *data) {
+  MlirOperation *left = data;
+  if (has_prefix(op, "llvm.") || has_prefix(op, "builtin.")) {
+    return MlirWalkResultAdvance;
   }
-  return MlirWalkResultAdvance;
+  bool function = has_prefix(op, "func.");
+  if (!function || mlirOperationIsNull(*left)) {
+    *left = op;
+  }
+  return function ? MlirWalkResultAdvance : MlirWalkResultInterrupt;
 }
 
 /* What the passes noted on ops and the module means nothing any more. */
@@ -42,11 +44,17 @@ static MlirWalkResult drop_notes(MlirOperation op, void *unused) {
 }
 
 bool cira__run_CiraFinishLlvm(MlirOperation op) {
-  bool failed = false;
+  MlirOperation left = {NULL};
   if (!ciraConvertToLLVM(op)) {
     return false;
   }
-  mlirOperationWalk(op, check, &failed, MlirWalkPostOrder);
+  mlirOperationWalk(op, find_left, &left, MlirWalkPreOrder);
+  if (!mlirOperationIsNull(left)) {
+    return cira_emit_error(
+        left, "cannot be lowered to LLVM: it stays after all conversions of "
+              "cira-to-llvm; lower it to func, scf, cf, arith, math, memref, "
+              "vector or cira ops first");
+  }
   mlirOperationWalk(op, drop_notes, NULL, MlirWalkPreOrder);
-  return !failed;
+  return true;
 }

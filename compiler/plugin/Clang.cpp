@@ -156,7 +156,7 @@ bool CiraPass::prepare(Module &M) {
   passes->enableVerifier(false); // once, after the last
   std::string stages;
   if (StringRef(passList).contains("prefetch")) {
-    stages = ciraCreatePass(mlirStringRefCreateFromCString("cira-llvm-prefetch")).ptr ? "cira-llvm-prefetch" : "";
+    stages = "cira-llvm-prefetch";
   }
   return stages.empty() ||
          succeeded(mlir::parsePassPipeline(stages, *passes, errs()));

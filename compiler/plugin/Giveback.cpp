@@ -42,6 +42,7 @@ private:
   Value *fromOriginal(Value *V);
   void restoreBundles(CallBase &C, const CallBase &original);
   void restoreRecords(Instruction &I, const Instruction &original);
+  void locateNew();
   void swap();
 
   Route &R;
@@ -129,11 +130,6 @@ Instruction *Rebuild::remade(Instruction &I) {
     copy->dropUnknownNonDebugMetadata();
     copy->dropPoisonGeneratingFlags();
     copy->setDebugLoc(DebugLoc());
-    unsigned column;
-    unsigned tag = tagAt(I, column);
-    if (tag && tag <= R.byTag.size()) {
-      copy->setDebugLoc(R.byTag[tag - 1]->getDebugLoc());
-    }
     return copy;
   }
   if (auto *call = dyn_cast<CallBase>(original)) {
@@ -298,6 +294,32 @@ void Rebuild::restoreRecords(Instruction &I, const Instruction &original) {
   }
 }
 
+/// A new instruction belongs to the line of the next original one, in its
+/// block or in the one it leads to.
+void Rebuild::locateNew() {
+  for (BasicBlock &B : *body) {
+    DebugLoc loc;
+    if (BasicBlock *next = B.getTerminator()->getNumSuccessors()
+                               ? B.getTerminator()->getSuccessor(
+                                     B.getTerminator()->getNumSuccessors() - 1)
+                               : nullptr) {
+      for (Instruction &I : *next) {
+        if (originals.count(&I) && I.getDebugLoc()) {
+          loc = I.getDebugLoc();
+          break;
+        }
+      }
+    }
+    for (Instruction &I : reverse(B)) {
+      if (originals.count(&I)) {
+        loc = I.getDebugLoc();
+      } else if (!isa<PHINode>(I)) {
+        I.setDebugLoc(loc);
+      }
+    }
+  }
+}
+
 void Rebuild::swap() {
   Function &F = R.F;
   for (BasicBlock &B : F) {
@@ -366,6 +388,7 @@ bool Rebuild::run(std::string &why) {
   for (auto &[copy, original] : originals) {
     restoreRecords(const_cast<Instruction &>(*copy), *original);
   }
+  locateNew();
   DenseMap<DIAssignID *, DIAssignID *> ids; // one body may not share another's
   for (BasicBlock &B : *body) {
     for (Instruction &I : B) {
