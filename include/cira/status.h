@@ -32,8 +32,9 @@ enum {
   CIRA_E_SYSTEM = -5,      /* a system call failed; the detail names errno */
 
   /* the object is in the wrong state */
-  CIRA_E_CLOSED = -10, /* used after close */
-  CIRA_E_BUSY = -11,   /* in use by somebody else */
+  CIRA_E_CLOSED = -10,    /* used after close */
+  CIRA_E_BUSY = -11,      /* in use by somebody else */
+  CIRA_E_CANCELLED = -12, /* the caller was told to stop */
 
   /* the link is broken; other links may work */
   CIRA_E_DEADLINE = -20,     /* no answer before the deadline */

@@ -32,6 +32,8 @@ const char *cira_status_name(cira_status_t status) {
     return "closed";
   case CIRA_E_BUSY:
     return "busy";
+  case CIRA_E_CANCELLED:
+    return "cancelled";
   case CIRA_E_DEADLINE:
     return "deadline";
   case CIRA_E_DISCONNECTED:
