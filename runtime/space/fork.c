@@ -270,6 +270,7 @@ static cira_status_t home_again(cira_space_t *s) {
     s->lanes[i].fabric = NULL;
     s->lanes[i].op_head = s->lanes[i].op_tail = 0;
     s->lanes[i].ahead.active = false;
+    s->lanes[i].reads_pending = s->lanes[i].reads_unsent = 0;
   }
   uint32_t parents_region = s->current_region;
   s->lane_count = 1; /* a child opens one; most forked processes end soon */

@@ -203,6 +203,8 @@ typedef struct {
   /* writes and discards posted and not yet known to be done */
   cira_fabric_op_t ops[LANE_OPS];
   uint32_t op_head, op_tail;
+  /* reads of far.c: not known to be done / of these, perhaps not sent yet */
+  uint32_t reads_pending, reads_unsent;
   uint8_t *bounce; /* READAHEAD_MAX pages for demand reads without a block */
   /* one read ahead */
   struct {
