@@ -18,6 +18,7 @@ typedef struct cira_llvm_loop {
   int64_t parent;  /* number of the loop around it; -1: none */
   int64_t trips;   /* iterations, exactly or by profile; 0: not known */
   int64_t percent; /* entries per 100 iterations of the parent */
+  bool varies;     /* runs differently often in each iteration of the parent */
   bool bounded;    /* memory that each iteration reads may be read ahead */
   MlirStringRef unbounded; /* why not, otherwise */
   MlirBlock header;

@@ -185,7 +185,8 @@ static MlirValue range_field(cira_emit_t *e, MlirValue range, int64_t offset,
   return cira_emit_load(e, cira_emit_add_const(e, range, offset), type, 0);
 }
 
-MlirValue cira_emit_is_here(cira_emit_t *e, MlirValue pointer) {
+static MlirValue build_is_here(cira_emit_t *e, const MlirValue *arguments) {
+  MlirValue pointer = arguments[0];
   MlirValue range = range_address(e);
   MlirValue base = range_field(e, range, range_base, e->i64);
   MlirValue bytes = range_field(e, range, range_bytes, e->i64);
@@ -215,4 +216,82 @@ MlirValue cira_emit_is_here(cira_emit_t *e, MlirValue pointer) {
   MlirValue result;
   cira_emit_end(e, &far, 1, &yes, &result);
   return result;
+}
+
+MlirValue cira_emit_is_here(cira_emit_t *e, MlirValue pointer) {
+  static const cira_inline_t is_here = {"cira_inline_is_here", 'b', "p",
+                                        build_is_here};
+  return cira_emit_inline(e, &is_here, &pointer);
+}
+
+/* ---- inlined functions ----------------------------------------------------
+ */
+
+static MlirType letter_type(cira_emit_t *e, char letter) {
+  return letter == 'p'   ? e->ptr
+         : letter == 'l' ? e->i64
+         : letter == 'b' ? e->i1
+                         : mlirLLVMVoidTypeGet(e->ctx);
+}
+
+/* llvm.func internal @name, with its body, at the end of the module. */
+static void make_inline(cira_emit_t *e, const cira_inline_t *function,
+                        intptr_t count, const MlirType *types) {
+  MlirType type = mlirLLVMFunctionTypeGet(letter_type(e, function->result),
+                                          count, types, false);
+  cira_emit_attr_t attrs[] = {
+      {"sym_name", mlirStringAttrGet(e->ctx, cira__str(function->name))},
+      {"function_type", mlirTypeAttrGet(type)},
+      {"linkage", mlirLLVMLinkageAttrGet(e->ctx, MlirLLVMLinkageInternal)},
+      {"always_inline", mlirUnitAttrGet(e->ctx)},
+      {"no_unwind", mlirUnitAttrGet(e->ctx)}};
+  cira_emit_t in = *e;
+  MlirLocation locs[arguments_max];
+  in.loc = mlirLocationUnknownGet(e->ctx);
+  in.block = module_body(e);
+  in.before = (MlirOperation){NULL};
+  in.function = cira_emit_op(&in, "llvm.func", 0, NULL, 0, NULL, 5, attrs, 1);
+  memset(in.scratch, 0, sizeof in.scratch);
+  MlirValue arguments[arguments_max];
+  for (intptr_t i = 0; i < count; i++) {
+    locs[i] = in.loc;
+  }
+  in.block = mlirBlockCreate(count, types, locs);
+  mlirRegionAppendOwnedBlock(mlirOperationGetRegion(in.function, 0), in.block);
+  for (intptr_t i = 0; i < count; i++) {
+    arguments[i] = mlirBlockGetArgument(in.block, i);
+  }
+  MlirValue result = function->build(&in, arguments);
+  cira_emit_op(&in, "llvm.return", function->result != 'v', &result, 0, NULL, 0,
+               NULL, 0);
+  /* What the body has declared stays declared. */
+  memcpy(e->declared, in.declared, sizeof e->declared);
+  memcpy(e->inlines, in.inlines, sizeof e->inlines);
+  e->inline_count = in.inline_count;
+  e->range_declared = in.range_declared;
+}
+
+MlirValue cira_emit_inline(cira_emit_t *e, const cira_inline_t *function,
+                           const MlirValue *arguments) {
+  MlirType types[arguments_max], result = letter_type(e, function->result);
+  intptr_t count = (intptr_t)strlen(function->arguments);
+  bool made = false;
+  for (intptr_t i = 0; i < count; i++) {
+    types[i] = letter_type(e, function->arguments[i]);
+  }
+  for (int i = 0; i < e->inline_count; i++) {
+    made = made || e->inlines[i] == function;
+  }
+  if (!made) {
+    e->inlines[e->inline_count++] = function;
+    if (!is_there(e, function->name)) {
+      make_inline(e, function, count, types);
+    }
+  }
+  bool has_result = function->result != 'v';
+  cira_emit_attr_t callee = {
+      "callee", mlirFlatSymbolRefAttrGet(e->ctx, cira__str(function->name))};
+  MlirOperation op = cira_emit_op(e, "llvm.call", count, arguments, has_result,
+                                  &result, 1, &callee, 0);
+  return has_result ? mlirOperationGetResult(op, 0) : (MlirValue){NULL};
 }

@@ -47,6 +47,7 @@ static void enter_module(cira_emit_t *e, MlirOperation module) {
   }
   e->module = module;
   e->range_declared = false;
+  e->inline_count = 0;
   memset(e->declared, 0, sizeof e->declared);
   e->checked = false;
   for (MlirOperation op = module; !mlirOperationIsNull(op);

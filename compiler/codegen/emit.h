@@ -27,6 +27,9 @@ typedef enum cira_abi_function {
   CIRA_FN_COUNT
 } cira_abi_function_t;
 
+struct cira_inline;
+enum { cira_inline_max = 8 };
+
 typedef struct cira_emit {
   MlirContext ctx;
   CiraTypeConverter types;
@@ -35,6 +38,8 @@ typedef struct cira_emit {
   MlirOperation module; /* declarations go here */
   bool declared[CIRA_FN_COUNT];
   bool range_declared;
+  const struct cira_inline *inlines[cira_inline_max]; /* made there already */
+  int inline_count;
 
   MlirOperation function; /* stack slots go to its first block */
   MlirValue scratch[cira_emit_scratch_classes]; /* by log2 of the size */
@@ -162,6 +167,22 @@ MlirValue cira_emit_call(cira_emit_t *e, cira_abi_function_t function,
 /* i1: are the bytes at `pointer` most likely here? Inlined, from the table
  * that cira/abi.h describes; a hint. */
 MlirValue cira_emit_is_here(cira_emit_t *e, MlirValue pointer);
+
+/* ---- inlined functions ----------------------------------------------------
+ * Code that many ops need stands once in the module, as an internal function
+ * that LLVM always inlines: the IR in between stays small.
+ */
+typedef struct cira_inline {
+  const char *name;      /* "cira_inline_..." */
+  char result;           /* p: ptr, l: i64, b: i1, v: nothing */
+  const char *arguments; /* the same letters */
+  /* Emits the body; gives its result. */
+  MlirValue (*build)(cira_emit_t *e, const MlirValue *arguments);
+} cira_inline_t;
+
+/* Calls it, and makes it if the module has it not yet. */
+MlirValue cira_emit_inline(cira_emit_t *e, const cira_inline_t *function,
+                           const MlirValue *arguments);
 
 /* ---- anything else --------------------------------------------------------
  */

@@ -136,19 +136,24 @@ static bool is_unused(MlirValue value) {
   return mlirOpOperandIsNull(mlirValueGetFirstUse(value));
 }
 
-/* The ticket of one load. */
-static MlirValue begin_load(cira_emit_t *e, MlirValue address, int64_t bytes) {
-  MlirValue arguments[2] = {address, cira_emit_i64(e, bytes)};
-  if (e->checked) {
-    return cira_emit_call(e, CIRA_FN_cira_abi_load_begin, arguments);
-  }
-  cira_if_t here = cira_emit_if(e, cira_emit_is_here(e, address));
-  cira_emit_prefetch(e, address, 1);
+/* Of an address and a size: the ticket. */
+static MlirValue build_begin(cira_emit_t *e, const MlirValue *arguments) {
+  cira_if_t here = cira_emit_if(e, cira_emit_is_here(e, arguments[0]));
+  cira_emit_prefetch(e, arguments[0], 1);
   MlirValue none = cira_emit_i64(e, cira_ticket_load);
   cira_emit_else(e, &here, 1, &none);
   MlirValue ticket = cira_emit_call(e, CIRA_FN_cira_abi_load_begin, arguments);
   cira_emit_end(e, &here, 1, &ticket, &ticket);
   return ticket;
+}
+
+/* The ticket of one load. */
+static MlirValue begin_load(cira_emit_t *e, MlirValue address, int64_t bytes) {
+  static const cira_inline_t begin = {"cira_inline_load_begin", 'l', "pl",
+                                      build_begin};
+  MlirValue arguments[2] = {address, cira_emit_i64(e, bytes)};
+  return e->checked ? cira_emit_call(e, CIRA_FN_cira_abi_load_begin, arguments)
+                    : cira_emit_inline(e, &begin, arguments);
 }
 
 bool cira_lower_load_async(cira_lowering_t *l, MlirOperation op) {

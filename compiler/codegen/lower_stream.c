@@ -359,52 +359,114 @@ static cira_stream_t find_stream(cira_lowering_t *l, MlirOperation op) {
   return (cira_stream_t){.kind = CIRA_STREAM_UNKNOWN};
 }
 
-static MlirValue read_front(cira_emit_t *e, const cira_stream_t *s, int64_t at,
+static MlirValue read_front(cira_emit_t *e, MlirValue front, int64_t at,
                             MlirType type) {
-  return cira_emit_load(e, cira_emit_add_const(e, s->front, at), type, 0);
+  return cira_emit_load(e, cira_emit_add_const(e, front, at), type, 0);
 }
 
-static void write_front(cira_emit_t *e, const cira_stream_t *s, int64_t at,
+static void write_front(cira_emit_t *e, MlirValue front, int64_t at,
                         MlirValue value) {
-  cira_emit_store(e, value, cira_emit_add_const(e, s->front, at),
+  cira_emit_store(e, value, cira_emit_add_const(e, front, at),
                   mlirValueGetType(value), 0);
 }
 
 /* Lets the runtime change the front: on a copy, so that its slot stays ours.
  * `next` is an argument of chain_next alone. */
-static void call_with_front(cira_emit_t *e, const cira_stream_t *s,
-                            MlirValue stream, cira_abi_function_t function,
-                            MlirValue next) {
-  cira_stream_t lent = {.front = cira_emit_scratch(e, front_bytes)};
+static void call_with_front(cira_emit_t *e, MlirValue stream, MlirValue front,
+                            cira_abi_function_t function, MlirValue next) {
   static const int64_t fields[] = {front_data, front_cur, front_step,
                                    front_left};
+  MlirValue lent = cira_emit_scratch(e, front_bytes);
   for (int i = 0; i < 4; i++) {
     MlirType type = i < 2 ? e->ptr : e->i64;
-    write_front(e, &lent, fields[i], read_front(e, s, fields[i], type));
+    write_front(e, lent, fields[i], read_front(e, front, fields[i], type));
   }
-  MlirValue arguments[3] = {stream, lent.front, next};
+  MlirValue arguments[3] = {stream, lent, next};
   cira_emit_call(e, function, arguments);
   for (int i = 0; i < 4; i++) {
     MlirType type = i < 2 ? e->ptr : e->i64;
-    write_front(e, s, fields[i], read_front(e, &lent, fields[i], type));
+    write_front(e, front, fields[i], read_front(e, lent, fields[i], type));
   }
 }
 
-static cira_if_t if_empty(cira_emit_t *e, const cira_stream_t *s) {
-  return cira_emit_if(e, cira_emit_compare(e, CIRA_CMP_EQ,
-                                           read_front(e, s, front_left, e->i64),
-                                           cira_emit_i64(e, 0)));
+static cira_if_t if_empty(cira_emit_t *e, MlirValue front) {
+  return cira_emit_if(
+      e, cira_emit_compare(e, CIRA_CMP_EQ,
+                           read_front(e, front, front_left, e->i64),
+                           cira_emit_i64(e, 0)));
 }
+
+/* Of a stream and its front: where the current element can be read. */
+static MlirValue build_peek(cira_emit_t *e, const MlirValue *arguments) {
+  cira_if_t empty = if_empty(e, arguments[1]);
+  call_with_front(e, arguments[0], arguments[1], CIRA_FN_cira_abi_stream_refill,
+                  (MlirValue){NULL});
+  cira_emit_else(e, &empty, 0, NULL);
+  cira_emit_end(e, &empty, 0, NULL, NULL);
+  return read_front(e, arguments[1], front_data, e->ptr);
+}
+
+static void step(cira_emit_t *e, MlirValue front) {
+  MlirValue by = read_front(e, front, front_step, e->i64);
+  MlirValue data = read_front(e, front, front_data, e->ptr);
+  write_front(e, front, front_data, cira_emit_add(e, data, by));
+  MlirValue left = read_front(e, front, front_left, e->i64);
+  write_front(e, front, front_left,
+              cira_emit_binary(e, "llvm.sub", left, cira_emit_i64(e, 1)));
+}
+
+/* Of a stream and its front: one element on. */
+static MlirValue build_advance(cira_emit_t *e, const MlirValue *arguments) {
+  cira_if_t empty = if_empty(e, arguments[1]);
+  call_with_front(e, arguments[0], arguments[1], CIRA_FN_cira_abi_stream_skip,
+                  (MlirValue){NULL});
+  cira_emit_else(e, &empty, 0, NULL);
+  step(e, arguments[1]);
+  cira_emit_end(e, &empty, 0, NULL, NULL);
+  return (MlirValue){NULL};
+}
+
+/* Of a chain, its front and the offset of the link: one node on. Follows the
+ * link if it leads where the last step led; the next node's place then does
+ * not depend on the link, and its load need not wait. */
+static MlirValue build_follow(cira_emit_t *e, const MlirValue *arguments) {
+  MlirValue stream = arguments[0], front = arguments[1];
+  cira_if_t empty = if_empty(e, front);
+  call_with_front(e, stream, front, CIRA_FN_cira_abi_stream_skip,
+                  (MlirValue){NULL});
+  cira_emit_else(e, &empty, 0, NULL);
+  MlirValue data = read_front(e, front, front_data, e->ptr);
+  MlirValue next =
+      cira_emit_load(e, cira_emit_add(e, data, arguments[2]), e->ptr, 0);
+  MlirValue guess = cira_emit_add(e, read_front(e, front, front_cur, e->ptr),
+                                  read_front(e, front, front_step, e->i64));
+  MlirValue more = cira_emit_compare(e, CIRA_CMP_SGT,
+                                     read_front(e, front, front_left, e->i64),
+                                     cira_emit_i64(e, 1));
+  MlirValue right = cira_emit_binary(
+      e, "llvm.and", cira_emit_compare(e, CIRA_CMP_EQ, next, guess), more);
+  cira_if_t guessed = cira_emit_if(e, right);
+  write_front(e, front, front_cur, guess);
+  step(e, front);
+  cira_emit_else(e, &guessed, 0, NULL);
+  call_with_front(e, stream, front, CIRA_FN_cira_abi_chain_next, next);
+  cira_emit_end(e, &guessed, 0, NULL, NULL);
+  cira_emit_end(e, &empty, 0, NULL, NULL);
+  return (MlirValue){NULL};
+}
+
+static const cira_inline_t peek_inline = {"cira_inline_stream_peek", 'p', "pp",
+                                          build_peek};
+static const cira_inline_t advance_inline = {"cira_inline_stream_advance", 'v',
+                                             "pp", build_advance};
+static const cira_inline_t follow_inline = {"cira_inline_chain_advance", 'v',
+                                            "ppl", build_follow};
 
 /* Where the current element can be read. */
 static MlirValue front_element(cira_emit_t *e, const cira_stream_t *s,
                                MlirValue stream) {
-  cira_if_t empty = if_empty(e, s);
-  call_with_front(e, s, stream, CIRA_FN_cira_abi_stream_refill,
-                  (MlirValue){NULL});
-  cira_emit_else(e, &empty, 0, NULL);
-  cira_emit_end(e, &empty, 0, NULL, NULL);
-  MlirValue data = read_front(e, s, front_data, e->ptr);
+  MlirValue arguments[2] = {stream, s->front};
+  MlirValue data = cira_emit_inline(e, &peek_inline, arguments);
   return s->is_pointer || s->kind == CIRA_STREAM_INDEXED
              ? cira_emit_load(e, data, e->ptr, 0)
              : data;
@@ -464,55 +526,17 @@ bool cira_lower_peek_stream(cira_lowering_t *l, MlirOperation op) {
   return true;
 }
 
-static void step(cira_emit_t *e, const cira_stream_t *s) {
-  MlirValue by = read_front(e, s, front_step, e->i64);
-  write_front(e, s, front_data,
-              cira_emit_add(e, read_front(e, s, front_data, e->ptr), by));
-  MlirValue left = read_front(e, s, front_left, e->i64);
-  write_front(e, s, front_left,
-              cira_emit_binary(e, "llvm.sub", left, cira_emit_i64(e, 1)));
-}
-
-/* Follows the link if it leads where the last step led; the next element's
- * place then does not depend on the link, and its load need not wait. */
-static void step_chain(cira_emit_t *e, const cira_stream_t *s,
-                       MlirValue stream) {
-  MlirValue data = read_front(e, s, front_data, e->ptr);
-  MlirValue next =
-      cira_emit_load(e, cira_emit_add(e, data, s->link), e->ptr, 0);
-  MlirValue guess = cira_emit_add(e, read_front(e, s, front_cur, e->ptr),
-                                  read_front(e, s, front_step, e->i64));
-  MlirValue more =
-      cira_emit_compare(e, CIRA_CMP_SGT, read_front(e, s, front_left, e->i64),
-                        cira_emit_i64(e, 1));
-  MlirValue right = cira_emit_binary(
-      e, "llvm.and", cira_emit_compare(e, CIRA_CMP_EQ, next, guess), more);
-  cira_if_t guessed = cira_emit_if(e, right);
-  write_front(e, s, front_cur, guess);
-  step(e, s);
-  cira_emit_else(e, &guessed, 0, NULL);
-  call_with_front(e, s, stream, CIRA_FN_cira_abi_chain_next, next);
-  cira_emit_end(e, &guessed, 0, NULL, NULL);
-}
-
 bool cira_lower_advance_stream(cira_lowering_t *l, MlirOperation op) {
   cira_emit_t *e = &l->e;
   cira_stream_t s = find_stream(l, op);
-  MlirValue stream = cira_emit_operand(e, op, 0);
+  MlirValue arguments[3] = {cira_emit_operand(e, op, 0), s.front, s.link};
   if (mlirValueIsNull(s.front)) {
-    cira_emit_call(e, CIRA_FN_cira_abi_stream_advance, &stream);
-    return true;
-  }
-  cira_if_t empty = if_empty(e, &s);
-  call_with_front(e, &s, stream, CIRA_FN_cira_abi_stream_skip,
-                  (MlirValue){NULL});
-  cira_emit_else(e, &empty, 0, NULL);
-  if (s.kind == CIRA_STREAM_CHAIN) {
-    step_chain(e, &s, stream);
+    cira_emit_call(e, CIRA_FN_cira_abi_stream_advance, arguments);
   } else {
-    step(e, &s);
+    cira_emit_inline(
+        e, s.kind == CIRA_STREAM_CHAIN ? &follow_inline : &advance_inline,
+        arguments);
   }
-  cira_emit_end(e, &empty, 0, NULL, NULL);
   return true;
 }
 
@@ -522,7 +546,7 @@ bool cira_lower_stream_release(cira_lowering_t *l, MlirOperation op) {
   cira_stream_t s = find_stream(l, op);
   MlirValue stream = cira_emit_operand(e, op, 0);
   if (!mlirValueIsNull(s.front)) {
-    write_front(e, &s, front_left, cira_emit_i64(e, 0));
+    write_front(e, s.front, front_left, cira_emit_i64(e, 0));
   }
   cira_emit_call(e, CIRA_FN_cira_abi_stream_release, &stream);
   return true;

@@ -159,6 +159,10 @@ static const char *why_not(const work_t *w, candidate_t *c, MlirOperation op) {
   if (c->slice.index_count == 0 && c->slice.counter_count == 0) {
     return "the address does not change in a known way";
   }
+  if (loop->varies && !loop->trips) {
+    return "the loop is a row of the loop around it, and too short to look "
+           "ahead in";
+  }
   if (!place(w, c)) {
     return "where the loop ends cannot be computed ahead";
   }

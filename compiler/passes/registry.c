@@ -40,9 +40,10 @@ static const struct {
      "cira-create-streams,cira-partition-offload,cira-convert-async,"
      "cira-coalesce"},
     {"cira-to-llvm", "from cira and MLIR's own dialects to LLVM's",
-     "expand-realloc,cira-outline-offload,cira-lower-ops,convert-vector-to-scf,"
-     "memref-expand,expand-strided-metadata,lower-affine,arith-expand,"
-     "convert-scf-to-cf,convert-vector-to-llvm,cira-finish-llvm,"
+     /* MLIR's own first: there are fewest ops then */
+     "expand-realloc,convert-vector-to-scf,memref-expand,"
+     "expand-strided-metadata,lower-affine,arith-expand,convert-vector-to-llvm,"
+     "cira-outline-offload,cira-lower-ops,convert-scf-to-cf,cira-finish-llvm,"
      "reconcile-unrealized-casts"},
 };
 enum { pipeline_count = sizeof pipelines / sizeof pipelines[0] };

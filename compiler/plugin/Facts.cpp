@@ -258,6 +258,11 @@ void Gather::loop(Loop &L, int64_t parent) {
     list.push_back({.name = "percent",
                     .number = percent(header, L.getParentLoop()->getHeader())});
   }
+  const SCEV *count = SE.getBackedgeTakenCount(&L);
+  if (parent >= 0 && !isa<SCEVCouldNotCompute>(count) &&
+      !SE.isLoopInvariant(count, L.getParentLoop())) {
+    list.push_back({.name = "varies", .unit = true});
+  }
   if (why.empty()) {
     list.push_back({.name = "bounded", .unit = true});
   } else {

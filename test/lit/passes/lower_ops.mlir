@@ -39,12 +39,7 @@ func.func @load_store(%h: !cira.handle<!Node>, %i: index) -> !cira.handle<!Node>
 // CHECK-LABEL: func.func @async
 func.func @async(%h: !cira.handle<i64>) -> i64 {
   // CHECK: %[[SLOT:.*]] = llvm.alloca
-  // CHECK: llvm.mlir.addressof @cira_abi_range
-  // CHECK: %[[HERE:.*]] = scf.if
-  // CHECK: %[[TICKET:.*]] = scf.if %[[HERE]] -> (i64) {
-  // CHECK: llvm.intr.prefetch
-  // CHECK: } else {
-  // CHECK: llvm.call @cira_abi_load_begin(
+  // CHECK: %[[TICKET:.*]] = llvm.call @cira_inline_load_begin(
   %f = cira.load_async %h : !cira.handle<i64> -> !cira.future<i64>
   // CHECK: scf.if %{{.*}} -> (i64) {
   // CHECK: llvm.load
@@ -53,6 +48,15 @@ func.func @async(%h: !cira.handle<i64>) -> i64 {
   %v = cira.await %f : !cira.future<i64> -> i64
   return %v : i64
 }
+// CHECK: llvm.func internal @cira_inline_load_begin(%[[P:.*]]: !llvm.ptr, %[[N:.*]]: i64) -> i64 attributes {always_inline
+// CHECK: %[[HERE:.*]] = llvm.call @cira_inline_is_here(%[[P]])
+// CHECK: %[[TICKET:.*]] = scf.if %[[HERE]] -> (i64) {
+// CHECK: llvm.intr.prefetch
+// CHECK: } else {
+// CHECK: llvm.call @cira_abi_load_begin(%[[P]], %[[N]])
+// CHECK: llvm.return %[[TICKET]]
+// CHECK: llvm.func internal @cira_inline_is_here(
+// CHECK: llvm.mlir.addressof @cira_abi_range
 
 // -----
 
@@ -92,12 +96,9 @@ module attributes {cira.checked} {
 // CHECK: llvm.call @cira_abi_stream_chain
 // CHECK: llvm.mlir.addressof @offload_0_thunk_0
 // CHECK: llvm.call @cira_abi_offload_begin
-// CHECK-NOT: @cira_abi_stream_peek
-// CHECK: llvm.call @cira_abi_stream_refill
-// CHECK-NOT: llvm.call @cira_abi_stream_advance
-// CHECK: llvm.call @cira_abi_stream_skip
-// CHECK: llvm.call @cira_abi_chain_next
-// CHECK: llvm.call @cira_abi_stream_release
+// CHECK: llvm.call @cira_inline_stream_peek(%[[S:.*]], %[[FRONT]])
+// CHECK: llvm.call @cira_inline_chain_advance(%[[S]], %[[FRONT]], %{{.*}})
+// CHECK: llvm.call @cira_abi_stream_release(%[[S]])
 func.func @chain(%head: !cira.handle<!Node>) -> f32 {
   %c8 = arith.constant 8 : index
   %c16 = arith.constant 16 : index
@@ -115,6 +116,11 @@ func.func @chain(%head: !cira.handle<!Node>) -> f32 {
 // CHECK: llvm.func internal @offload_0_thunk_0(%[[R:.*]]: !llvm.ptr)
 // CHECK: llvm.load %[[R]] {alignment = 8 : i64} : !llvm.ptr -> !llvm.ptr
 // CHECK: func.call @offload_0(
+// CHECK: llvm.func internal @cira_inline_stream_peek(
+// CHECK: llvm.call @cira_abi_stream_refill
+// CHECK: llvm.func internal @cira_inline_chain_advance(
+// CHECK: llvm.call @cira_abi_stream_skip
+// CHECK: llvm.call @cira_abi_chain_next
 
 // -----
 
