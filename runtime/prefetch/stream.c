@@ -11,7 +11,7 @@
 #define LIVE UINT32_C(0x63697261) /* "cira" */
 #define DEAD UINT32_C(0x64656164)
 #define SLAB 32u
-#define QUARANTINE 256u /* dead objects before the oldest lives again */
+#define QUARANTINE 32u /* dead objects before the oldest lives again */
 
 static struct {
   pthread_mutex_t lock;

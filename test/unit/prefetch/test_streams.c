@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "space/space.h"
 
@@ -606,6 +608,133 @@ static void test_hints(void **state) {
   free(order);
 }
 
+/* ---- what it is for --------------------------------------------------------
+ */
+
+static uint64_t faults(void) {
+  return place_space() != NULL ? cira_space_stats(place_space())->faults : 0;
+}
+
+/* Data that is away is read without bringing its pages in. */
+static void test_no_faults(void **state) {
+  (void)state;
+  fill();
+  enum { N = 5000 };
+  uint8_t **array = place_alloc(N * 8);
+  int32_t *index = place_alloc(N * 4);
+  for (uint64_t k = 0; k < N; k++) {
+    array[k] = data + k * 2654435761u % (BYTES - 128);
+    index[k] = (int32_t)(k * 2654435761u % (BYTES / 8));
+  }
+  place_send_home(data, BYTES);
+  place_send_home(array, N * 8);
+  place_send_home(index, N * 4);
+  uint64_t before = faults(), sum = 0;
+  for (int kind = 0; kind < 3; kind++) {
+    int64_t n = kind == 0 ? BYTES / 8 : N;
+    cira_abi_front_t f = {0};
+    void *s = kind == 0   ? cira_abi_stream_strided(data, 0, 1, n, 8, 0)
+              : kind == 1 ? cira_abi_stream_strided(array, 0, 1, n, 8, 8)
+                          : cira_abi_stream_indexed(data, 8, index, 4, 0, 1, n);
+    for (int64_t k = 0; k < n; k++) {
+      void *e = peek(s, &f);
+      sum += *(uint8_t *)(kind == 0 ? e : *(void **)e);
+      advance(s, &f);
+    }
+    cira_abi_stream_release(s);
+  }
+  assert_true(sum > 0 && faults() - before <= 4);
+  free(shadow);
+}
+
+/* The second walk of a random list, also over requests. */
+static void test_known_chain_has_no_faults(void **state) {
+  (void)state;
+  const uint32_t n = 30000;
+  list_make(n, 1);
+  walk(n, n);
+  place_send_home(nodes, n * sizeof *nodes);
+  uint64_t before = faults();
+  walk(n, n);
+  /* Over requests the table itself is read in place, ahead. */
+  assert_true(faults() - before <= 64);
+  if (place_space() != NULL) {
+    const cira_space_stats_t *stats = cira_space_stats(place_space());
+    assert_true(stats->resident_pages_peak * 4096 <= stats->local_bytes);
+  }
+  free(order);
+}
+
+#if !TSAN /* its runtime does not fork well with threads */
+/* Streams live on in parent and child, whatever becomes of the homes. */
+static pid_t far_fork(void) {
+  if (place_space() == NULL) {
+    return fork();
+  }
+  assert_int_equal(cira_space_fork_prepare(place_space()), CIRA_OK);
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (cira_space_fork_child(place_space()) != CIRA_OK ||
+        cira_space_fork_finish(place_space()) != CIRA_OK) {
+      _exit(9);
+    }
+  } else {
+    cira_space_fork_parent(place_space(), pid > 0);
+  }
+  return pid;
+}
+
+static int stream_rest_wrong(void *s, cira_abi_front_t *f, int64_t k,
+                             int64_t end) {
+  for (; k < end; k++) {
+    if (memcmp(peek(s, f), shadow + k * 8, 8) != 0) {
+      return 1;
+    }
+    advance(s, f);
+  }
+  return 0;
+}
+
+#endif
+
+static void test_fork(void **state) {
+  (void)state;
+#if !TSAN
+  fill();
+  uint8_t *other = place_alloc(200 * 4096);
+  cira_abi_front_t f = {0};
+  int64_t n = BYTES / 8, at = 0;
+  void *s = cira_abi_stream_strided(data, 0, 1, n, 8, 0);
+  for (int round = 0; round < 12; round++) {
+    assert_int_equal(stream_rest_wrong(s, &f, at, at + 5000), 0);
+    at += 5000;
+    int64_t ticket = cira_abi_load_begin(data + BYTES - 8, 8);
+    pid_t pid = far_fork();
+    uint64_t got = 0;
+    if (ticket != 0) {
+      cira_abi_load_end(ticket, &got);
+    } else {
+      memcpy(&got, data + BYTES - 8, 8);
+    }
+    int wrong = memcmp(&got, shadow + BYTES - 8, 8) != 0;
+    if (pid == 0) {
+      wrong += stream_rest_wrong(s, &f, at, n);
+      cira_abi_stream_release(s);
+      _exit(wrong);
+    }
+    assert_int_equal(wrong, 0);
+    memset(other, round, 200 * 4096); /* pages come and go */
+    place_send_home(other, 200 * 4096);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+  }
+  assert_int_equal(stream_rest_wrong(s, &f, at, n), 0);
+  cira_abi_stream_release(s);
+  free(shadow);
+#endif
+}
+
 /* ---- misuse ---------------------------------------------------------------
  */
 
@@ -683,6 +812,9 @@ PLACE_TEST(test_tiled)
 PLACE_TEST(test_frontier)
 PLACE_TEST(test_edges)
 PLACE_TEST(test_hints)
+PLACE_TEST(test_no_faults)
+PLACE_TEST(test_known_chain_has_no_faults)
+PLACE_TEST(test_fork)
 
 int main(int argc, char **argv) {
   if (!place_choose(argc == 2 ? argv[1] : "none")) {
@@ -704,6 +836,9 @@ int main(int argc, char **argv) {
       PLACE_UNIT(test_frontier),
       PLACE_UNIT(test_edges),
       PLACE_UNIT(test_hints),
+      PLACE_UNIT(test_no_faults),
+      PLACE_UNIT(test_known_chain_has_no_faults),
+      PLACE_UNIT(test_fork),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
