@@ -7,10 +7,13 @@
 #include "prefetch/stream_internal.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #define LIVE UINT32_C(0x63697261) /* "cira" */
 #define DEAD UINT32_C(0x64656164)
 #define SLAB 32u
+#define IDLE_YIELDS 200u
+#define IDLE_US 20u
 #define QUARANTINE 32u /* dead objects before the oldest lives again */
 
 static struct {
@@ -421,6 +424,7 @@ static bool ahead_step(cira_stream_t *s, int64_t distance) {
  * or another region wants the helper. */
 static void ahead_loop(cira_stream_t *s, int64_t distance) {
   int64_t seen = -1;
+  uint32_t idle = 0;
   while (atomic_load(&s->magic) == LIVE) {
     int64_t position = atomic_load(&s->position);
     if (position != seen && !ahead_step(s, distance)) {
@@ -429,8 +433,13 @@ static void ahead_loop(cira_stream_t *s, int64_t distance) {
     if (atomic_load(&cira__pressure) != 0) {
       return;
     }
+    idle = position == seen ? idle + 1 : 0;
     seen = position;
-    sched_yield();
+    if (idle < IDLE_YIELDS) {
+      sched_yield();
+    } else {
+      usleep(IDLE_US); /* a slow walker; the core is better used otherwise */
+    }
   }
 }
 

@@ -186,7 +186,7 @@ static const struct {
     {"CIRA_LANES", set_lanes},       {"CIRA_READAHEAD", set_readahead},
     {"CIRA_HUGE", set_huge},         {"CIRA_STATS", set_stats},
     {"CIRA_ONSTACK", set_onstack},   {"CIRA_FAR_SOCKET", set_other},
-    {"CIRA_CHECK", set_other},
+    {"CIRA_CHECK", set_other},       {"CIRA_HELPERS", set_other},
 };
 
 static void warn_unknown(void) {
