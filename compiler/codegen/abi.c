@@ -90,6 +90,13 @@ static MlirAttribute memory_effects(cira_emit_t *e, const abi_entry_t *entry) {
   return mlirAttributeParseGet(e->ctx, cira__str(text));
 }
 
+/* Called where inlined code found nothing: LLVM keeps it out of the way. */
+static bool is_rare(cira_abi_function_t function) {
+  return function == CIRA_FN_cira_abi_stream_refill ||
+         function == CIRA_FN_cira_abi_stream_skip ||
+         function == CIRA_FN_cira_abi_load_begin;
+}
+
 /* Has the module a symbol of this name? */
 static bool is_there(cira_emit_t *e, const char *name) {
   MlirSymbolTable table = mlirSymbolTableCreate(e->module);
@@ -127,16 +134,22 @@ static void declare_function(cira_emit_t *e, cira_abi_function_t function) {
   intptr_t count = read_arguments(e, entry, types);
   MlirType type = mlirLLVMFunctionTypeGet(read_type(e, entry->result, &rest),
                                           count, types, false);
-  MlirAttribute linkage =
-      mlirLLVMLinkageAttrGet(e->ctx, MlirLLVMLinkageExternal);
   MlirAttribute memory = memory_effects(e, entry);
-  cira_emit_attr_t attrs[] = {
+  MlirAttribute cold = mlirStringAttrGet(e->ctx, cira__str("cold"));
+  cira_emit_attr_t attrs[6] = {
       {"sym_name", mlirStringAttrGet(e->ctx, cira__str(entry->name))},
       {"function_type", mlirTypeAttrGet(type)},
-      {"linkage", linkage},
-      {"no_unwind", mlirUnitAttrGet(e->ctx)},
-      {"memory", memory}};
-  declare(e, "llvm.func", mlirAttributeIsNull(memory) ? 4 : 5, attrs);
+      {"linkage", mlirLLVMLinkageAttrGet(e->ctx, MlirLLVMLinkageExternal)},
+      {"no_unwind", mlirUnitAttrGet(e->ctx)}};
+  intptr_t attr_count = 4;
+  if (!mlirAttributeIsNull(memory)) {
+    attrs[attr_count++] = (cira_emit_attr_t){"memory", memory};
+  }
+  if (is_rare(function)) {
+    attrs[attr_count++] =
+        (cira_emit_attr_t){"passthrough", mlirArrayAttrGet(e->ctx, 1, &cold)};
+  }
+  declare(e, "llvm.func", attr_count, attrs);
 }
 
 MlirValue cira_emit_call(cira_emit_t *e, cira_abi_function_t function,
