@@ -3,12 +3,14 @@
  * Each test has a context of its own. */
 #include "cira-c/Dialect.h"
 #include "cira-c/IR.h"
+#include "cira-c/Lowering.h"
 #include "cira-c/Passes.h"
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
 #include "mlir-c/Dialect/Func.h"
+#include "mlir-c/Dialect/LLVM.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -333,6 +335,44 @@ static void test_passes(void **state) {
   mlirModuleDestroy(module);
 }
 
+/* Types become LLVM's; an op that stays does not. */
+static void test_lowering(void **state) {
+  MlirContext ctx = *(MlirContext *)*state;
+  CiraTypeConverter types = ciraTypeConverterCreate(ctx);
+  MlirType f32 = mlirF32TypeGet(ctx);
+  assert_true(ciraTypeIsALLVMPointer(
+      ciraTypeConverterConvert(types, ciraHandleTypeGet(f32))));
+  MlirType future = ciraTypeConverterConvert(types, ciraFutureTypeGet(f32));
+  assert_true(mlirTypeIsALLVMStructType(future));
+  assert_int_equal(mlirLLVMStructTypeGetNumElementTypes(future), 3);
+  assert_true(
+      mlirTypeEqual(ciraTypeConverterConvert(types, ciraTokenTypeGet(ctx)),
+                    mlirIntegerTypeGet(ctx, 64)));
+  ciraTypeConverterDestroy(types);
+
+  ciraRegisterPasses();
+  assert_non_null(
+      strstr(ciraGetPipelineStages("cira-to-llvm"), "cira-lower-ops"));
+  MlirModule module = mlirModuleCreateParse(
+      ctx, str("func.func @f(%a: !cira.handle<f32>) -> f32 {\n"
+               "  %x = cira.load %a : !cira.handle<f32> -> f32\n"
+               "  return %x : f32\n"
+               "}\n"));
+  MlirPassManager manager = mlirPassManagerCreate(ctx);
+  const char *const stages[] = {"cira-outline-offload", "cira-lower-ops",
+                                "cira-finish-llvm"};
+  for (int i = 0; i < 3; i++) {
+    mlirPassManagerAddOwnedPass(manager, ciraCreatePass(str(stages[i])));
+  }
+  assert_true(mlirLogicalResultIsSuccess(
+      mlirPassManagerRunOnOp(manager, mlirModuleGetOperation(module))));
+  mlirPassManagerDestroy(manager);
+  MlirOperation function =
+      mlirBlockGetFirstOperation(mlirModuleGetBody(module));
+  assert_true(ciraOperationHasName(function, "llvm.func"));
+  mlirModuleDestroy(module);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_types, setup, teardown),
@@ -342,6 +382,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_annotations, setup, teardown),
       cmocka_unit_test_setup_teardown(test_questions, setup, teardown),
       cmocka_unit_test_setup_teardown(test_passes, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_lowering, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
