@@ -64,6 +64,8 @@ static cira_status_t space_start(const cira_abi_process_t *p) {
   opt.token_file = p->token_file;
   opt.local_bytes = p->local_bytes;
   opt.range_bytes = p->range_bytes;
+  opt.mode = p->mode;
+  opt.deadline_ns = p->deadline_ns;
   cira_status_t status = cira_space_create(&opt, &process.space);
   if (status != CIRA_OK) {
     return status;

@@ -37,6 +37,8 @@ typedef struct {
   uint64_t range_bytes;   /* 0: 1 TiB */
   uint32_t helpers;       /* 0: CIRA_HELPERS or as many as pay */
   bool checked;
+  cira_space_mode_t mode; /* 0: what works here */
+  uint64_t deadline_ns;   /* of any far access; 0: 10 s */
 } cira_abi_process_t;
 void cira_abi_process_default(cira_abi_process_t *p);
 

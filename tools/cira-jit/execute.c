@@ -104,22 +104,48 @@ static entry_fn_t link_module(LLVMOrcLLJITRef jit, LLVMModuleRef module) {
 /* ---- running --------------------------------------------------------------
  */
 
+/* NULL where it is empty, too. */
+static const char *variable(const char *name) {
+  const char *text = getenv(name);
+  return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static cira_status_t read_mode(const char *text, cira_space_mode_t *out) {
+  static const char *const names[] = {"auto", "sigbus", "thread", "sigsegv"};
+  for (size_t i = 0; i < CIRA_COUNT(names); i++) {
+    if (strcmp(text, names[i]) == 0) {
+      *out = (cira_space_mode_t)i;
+      return CIRA_OK;
+    }
+  }
+  return cira__fail(CIRA_E_INVALID,
+                    "CIRA_MODE \"%s\" is none of auto, sigbus, thread, sigsegv",
+                    text);
+}
+
 static cira_status_t start_runtime(const jit_options_t *o) {
   cira_abi_process_t p;
-  const char *local = getenv("CIRA_LOCAL");
-  const char *range = getenv("CIRA_FAR_SIZE");
-  const char *url = getenv("CIRA_FAR");
-  const char *token = getenv("CIRA_TOKEN_FILE");
-  cira_status_t status = CIRA_OK;
   cira_abi_process_default(&p);
-  p.far_url = url != NULL && url[0] != '\0' ? url : NULL;
-  p.token_file = token != NULL && token[0] != '\0' ? token : NULL;
+  p.far_url = variable("CIRA_FAR");
+  p.token_file = variable("CIRA_TOKEN_FILE");
   p.checked = o->check;
-  if (local != NULL && local[0] != '\0') {
-    status = cira__parse_size(local, "CIRA_LOCAL", &p.local_bytes);
+  const struct {
+    const char *name;
+    cira_status_t (*parse)(const char *, const char *, uint64_t *);
+    uint64_t *out;
+  } numbers[] = {{"CIRA_LOCAL", cira__parse_size, &p.local_bytes},
+                 {"CIRA_FAR_SIZE", cira__parse_size, &p.range_bytes},
+                 {"CIRA_DEADLINE", cira__parse_duration, &p.deadline_ns}};
+  cira_status_t status = CIRA_OK;
+  for (size_t i = 0; i < CIRA_COUNT(numbers) && status == CIRA_OK; i++) {
+    const char *text = variable(numbers[i].name);
+    if (text != NULL) {
+      status = numbers[i].parse(text, numbers[i].name, numbers[i].out);
+    }
   }
-  if (status == CIRA_OK && range != NULL && range[0] != '\0') {
-    status = cira__parse_size(range, "CIRA_FAR_SIZE", &p.range_bytes);
+  const char *mode = variable("CIRA_MODE");
+  if (status == CIRA_OK && mode != NULL) {
+    status = read_mode(mode, &p.mode);
   }
   return status == CIRA_OK ? cira_abi_process_start(&p) : status;
 }

@@ -405,6 +405,12 @@ static char **command(const options_t *o, const char *bindir, char **argv,
     fail(errno == ENOENT ? RUN_EXIT_NOT_FOUND : RUN_EXIT_CANNOT,
          "%s cannot be read: %s; check the path", argv[0], strerror(errno));
   }
+  if (o->near_max != NULL) {
+    fail(RUN_EXIT_SELF,
+         "--near-max is about malloc, and %s allocates by memref.alloc and "
+         "cira.alloc; leave it out, or write tier(local)",
+         argv[0]);
+  }
   snprintf(path, path_bytes, "%s/cira-jit", bindir);
   if (access(path, X_OK) != 0) {
     fail(RUN_EXIT_CANNOT,

@@ -67,6 +67,13 @@
 // E13: cira_jit.mlir.tmp.bad.mlir:1:{{[0-9]+}}: error: 'cira.offload' op @gpu is no device
 // RUN: not cira-jit --repeat=0 %s 2>&1 | FileCheck %s --check-prefix=E14
 // E14: cira-jit: --repeat 0; give a whole number of at least 1
+// RUN: not cira-run --far host: --near-max 1K %s 1 1 2>&1 | FileCheck %s --check-prefix=E16
+// E16: cira-run: --near-max is about malloc
+// RUN: not env CIRA_MODE=fast cira-jit %s 1 1 2>&1 | FileCheck %s --check-prefix=E17
+// E17: cira-jit: CIRA_MODE "fast" is none of auto
+// RUN: not env CIRA_LOCAL=lots cira-jit %s 1 1 2>&1 | FileCheck %s --check-prefix=E18
+// E18: cira-jit: {{.*}}CIRA_LOCAL
+// RUN: cira-run --far host: --local 1M --mode thread --deadline 5s %s 20 1.5 | FileCheck %s --check-prefix=MAIN
 // RUN: not cira-jit 2>&1 | FileCheck %s --check-prefix=E15
 // E15: cira-jit: no file named
 
