@@ -35,10 +35,10 @@ class Wrong(Exception):
 class Program:
     """One prepared irregular-NAME; ask() has it run something."""
 
-    def __init__(self, path, kernel, pages, size_args):
+    def __init__(self, path, kernel, pages, options):
         self.name = os.path.basename(path)
         self.errors = ""
-        argv = [path, "--serve", "--kernel", kernel] + size_args
+        argv = [path, "--serve", "--kernel", kernel] + options
         argv += [] if pages == "system" else [f"--{pages}-pages"]
         self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
@@ -84,7 +84,7 @@ def run_case(args, names, kernel, pages):
     """One kernel on one kind of pages; returns its entry in the result."""
     with contextlib.ExitStack() as stack:
         programs = {name: stack.enter_context(Program(
-            os.path.join(args.build, "bin", f"irregular-{name}"), kernel, pages, args.size_args))
+            os.path.join(args.build, "bin", f"irregular-{name}"), kernel, pages, args.options))
             for name in names}
         clang = programs["clang"]
         param, sweep = clang.data["param"], None
@@ -169,6 +169,8 @@ def parse():
     p.add_argument("--preset", default="bench", choices=("bench", "test"), help="sizes")
     p.add_argument("--scale", type=int, help="size 2^SCALE for all kernels instead")
     p.add_argument("--sweep", action="store_true", help="find the best parameter first")
+    p.add_argument("--cpu-time", action="store_true",
+                   help="processor time instead of elapsed time, for a busy machine")
     args = p.parse_args()
     args.usage = p.error
     if args.rounds < 1:
@@ -176,8 +178,9 @@ def parse():
     for pages in args.pages.split(","):
         if pages not in ("huge", "small", "system"):
             p.error(f"pages {pages}: must be huge, small or system")
-    args.size_args = ["--preset", args.preset]
-    args.size_args += [] if args.scale is None else ["--scale", str(args.scale)]
+    args.options = ["--preset", args.preset]
+    args.options += [] if args.scale is None else ["--scale", str(args.scale)]
+    args.options += ["--cpu-time"] if args.cpu_time else []
     return args
 
 
@@ -199,7 +202,8 @@ def main():
             # after each case: a long run that is cut off keeps what it has
             cb.write_json(args.out, {
                 "version": 1, "bench": "irregular", "machine": cb.machine(args.build),
-                "rounds": args.rounds, "preset": args.preset, "programs": names,
+                "rounds": args.rounds, "preset": args.preset, "scale": args.scale,
+                "clock": "cpu" if args.cpu_time else "elapsed", "programs": names,
                 "failed": failed, "cases": cases})
     if cases:
         print_table(cases)

@@ -37,6 +37,8 @@ static const char usage[] =
     "  --param N         distance or width of the best variant (see --list)\n"
     "  --sweep           the best variant with a list of parameters\n"
     "  --trials N        repetitions, interleaved; medians are shown (1)\n"
+    "  --cpu-time        processor time instead of elapsed time, for a busy\n"
+    "                    machine\n"
     "  --huge-pages      ask for 2 MiB pages\n"
     "  --small-pages     refuse them\n"
     "  --seed N          for the data (1)\n"
@@ -64,6 +66,7 @@ struct options {
   bool json;
   bool serve;
   bool list;
+  clockid_t clock;
 };
 
 /* One variant with one parameter, over all trials. */
@@ -167,6 +170,9 @@ static void parse_one(struct options *o, int c) {
   case 't':
     o->trials = (unsigned)number("--trials", optarg, 1, TRIALS_MAX, false);
     break;
+  case 'c':
+    o->clock = CLOCK_PROCESS_CPUTIME_ID;
+    break;
   case 'H':
     choose_pages(o, BENCH_PAGES_HUGE);
     break;
@@ -205,6 +211,7 @@ static void parse(struct options *o, int argc, char **argv) {
       {"param", required_argument, NULL, 'p'},
       {"sweep", no_argument, NULL, 'w'},
       {"trials", required_argument, NULL, 't'},
+      {"cpu-time", no_argument, NULL, 'c'},
       {"huge-pages", no_argument, NULL, 'H'},
       {"small-pages", no_argument, NULL, 'S'},
       {"seed", required_argument, NULL, 'r'},
@@ -300,24 +307,24 @@ static void prepare(struct bench_run *run, const struct bench_kernel *kernel,
   kernel->setup(run);
 }
 
-static double now_ns(void) {
+static double now_ns(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 /* Returns ns per element; the checksum of the result in *checksum. */
-static double measure(struct bench_run *run, bool best, unsigned param,
-                      uint64_t *checksum) {
+static double measure(struct bench_run *run, clockid_t clock, bool best,
+                      unsigned param, uint64_t *checksum) {
   const struct bench_kernel *k = run->kernel;
   k->reset(run);
-  double start = now_ns();
+  double start = now_ns(clock);
   if (best) {
     k->best(run, param);
   } else {
     k->plain(run);
   }
-  double ns = now_ns() - start;
+  double ns = now_ns(clock) - start;
   *checksum = k->finish(run);
   return ns / (double)run->elements;
 }
@@ -406,7 +413,7 @@ static void run_kernel(const struct bench_kernel *kernel,
       const char *variant = series[i].best ? "best" : "plain";
       uint64_t checksum;
       series[i].ns[t] =
-          measure(&run, series[i].best, series[i].param, &checksum);
+          measure(&run, o->clock, series[i].best, series[i].param, &checksum);
       if (o->verify && t == 0) {
         must_verify(&run, variant);
       }
@@ -429,9 +436,10 @@ static void run_kernel(const struct bench_kernel *kernel,
 /* ---- Serve ----------------------------------------------------------------
  */
 
-static void serve_run(struct bench_run *run, bool best, unsigned param) {
+static void serve_run(struct bench_run *run, clockid_t clock, bool best,
+                      unsigned param) {
   uint64_t checksum;
-  double ns = measure(run, best, param, &checksum);
+  double ns = measure(run, clock, best, param, &checksum);
   printf("{\"variant\":\"%s\",\"param\":%u,\"ns\":%.4f,\"elements\":%" PRIu64
          ",\"checksum\":\"%016" PRIx64 "\"}\n",
          best ? "best" : "plain", best ? param : 0, ns, run->elements,
@@ -456,13 +464,13 @@ static void serve(const struct bench_kernel *kernel, const struct options *o) {
   while (fgets(line, sizeof line, stdin)) {
     line[strcspn(line, "\n")] = '\0';
     if (strcmp(line, "plain") == 0) {
-      serve_run(&run, false, 0);
+      serve_run(&run, o->clock, false, 0);
       fresh = true;
     } else if (strcmp(line, "best") == 0) {
-      serve_run(&run, true, o->param ? o->param : kernel->best_param);
+      serve_run(&run, o->clock, true, o->param ? o->param : kernel->best_param);
       fresh = true;
     } else if (strncmp(line, "best ", 5) == 0) {
-      serve_run(&run, true,
+      serve_run(&run, o->clock, true,
                 (unsigned)number("best", line + 5, 1, KERNEL_PARAM_MAX, false));
       fresh = true;
     } else if (strcmp(line, "verify") == 0 && fresh) {
@@ -479,7 +487,11 @@ static void serve(const struct bench_kernel *kernel, const struct options *o) {
 }
 
 int main(int argc, char **argv) {
-  struct options o = {.seed = 1, .trials = 1, .plain = true, .best = true};
+  struct options o = {.seed = 1,
+                      .trials = 1,
+                      .plain = true,
+                      .best = true,
+                      .clock = CLOCK_MONOTONIC};
   parse(&o, argc, argv);
   if (o.list) {
     list_kernels(o.json);

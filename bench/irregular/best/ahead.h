@@ -13,12 +13,18 @@
 #define AHEAD_LINE 64
 #define AHEAD_ROW 64 /* edges of one row whose states are fetched at once */
 
+/* 2: into the second-level cache, 3: into the first one too. Where first-level
+ * fill buffers are few, 2 keeps more lines in flight. */
+#ifndef AHEAD_LOCALITY
+#define AHEAD_LOCALITY 2
+#endif
+
 static inline void fetch(const void *p) {
-  __builtin_prefetch(p, 0, 3);
+  __builtin_prefetch(p, 0, AHEAD_LOCALITY);
 }
 
 static inline void fetch_write(const void *p) {
-  __builtin_prefetch(p, 1, 3);
+  __builtin_prefetch(p, 1, AHEAD_LOCALITY);
 }
 
 /* A graph whose edges have edge_bytes each and begin with the neighbour's

@@ -57,16 +57,19 @@ void best_components(const struct graph *g, uint32_t *label, size_t distance) {
   } while (changed);
 }
 
-/* The smaller side advances; both may: no branch on the comparison. */
 static inline uint64_t common(const uint32_t *a, const uint32_t *a_end,
                               const uint32_t *b, const uint32_t *b_end) {
   uint64_t count = 0;
   while (a < a_end && b < b_end) {
-    uint32_t x = *a;
-    uint32_t y = *b;
-    count += x == y;
-    a += x <= y;
-    b += y <= x;
+    if (*a < *b) {
+      a++;
+    } else if (*b < *a) {
+      b++;
+    } else {
+      count++;
+      a++;
+      b++;
+    }
   }
   return count;
 }

@@ -264,9 +264,9 @@ const struct bench_kernel sweeps_kernels[] = {
           BENCH_KRONECKER, 48, components),
     SWEEP("cc-uniform", "connected components, uniform graph", 22,
           BENCH_UNIFORM, 48, components),
-    SWEEP("tc-kron", "triangles, Kronecker graph", 20, BENCH_KRONECKER, 8,
+    SWEEP("tc-kron", "triangles, Kronecker graph", 18, BENCH_KRONECKER, 8,
           triangles),
-    SWEEP("tc-uniform", "triangles, uniform graph", 22, BENCH_UNIFORM, 8,
+    SWEEP("tc-uniform", "triangles, uniform graph", 21, BENCH_UNIFORM, 8,
           triangles),
     {0},
 };

@@ -7,6 +7,8 @@ program=$1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 failed=0
+# Under the address sanitizer malloc must fail as it does elsewhere.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}allocator_may_return_null=1"
 
 # expect NAME EXIT TEXT OPTION...: the program ends with EXIT and TEXT is in
 # its output; standard error has at most one line.
@@ -47,6 +49,7 @@ expect json 0 '"verified":true,"results":[{"variant":"plain"' $small --json --ve
 expect degree 0 "degree 3" $small --degree 3
 expect "huge pages" 0 "huge pages" $small --huge-pages
 expect "small pages" 0 "small pages" $small --small-pages
+expect "cpu time" 0 "ns/edge" $small --cpu-time
 expect size 0 ": 65536 values" --kernel indirect-sum --size 64k
 serve serve 0 '"variant":"best","param":9' 'plain\nverify\nbest\nbest 9\n' $small
 serve "serve verifies" 0 '"verified":true' 'best 5\nverify\n' $small
