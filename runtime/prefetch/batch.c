@@ -10,6 +10,8 @@
 
 #define AHEAD_MIN 6u /* batches: about 100 elements */
 
+#define IN_PLACE 1024 /* elements, before it is looked again */
+
 void cira__pointers_open(cira_stream_t *s, uint32_t target_bytes) {
   pointers_t *p = &s->pointers;
   p->target_bytes = target_bytes;
@@ -195,9 +197,29 @@ static batch_t *batch_with(cira_stream_t *s, int64_t k) {
   return batch_at(p, p->tail);
 }
 
+/* Nothing was ever sent away: the front walks the program's own array, at the
+ * price of a plain loop. */
+static bool refill_in_place(cira_stream_t *s, cira_abi_front_t *front) {
+  pointers_t *p = &s->pointers;
+  p->in_place =
+      p->index_bytes == 0 && p->tail == p->head && !cira_far_any_managed();
+  if (p->in_place) {
+    const uint8_t *data;
+    int64_t n = cira__source_at(&s->source, s->next, &data);
+    front->data = (uint8_t *)(uintptr_t)data;
+    front->step = s->source.step;
+    front->left = n < IN_PLACE ? n : IN_PLACE;
+    s->next += front->left;
+  }
+  return p->in_place;
+}
+
 void cira__pointers_refill(cira_stream_t *s, cira_abi_front_t *front) {
   pointers_t *p = &s->pointers;
   int64_t k = s->next;
+  if (refill_in_place(s, front)) {
+    return;
+  }
   batch_t *b = batch_with(s, k);
   uint64_t ahead = ahead_of(s);
   while (p->head - p->tail <= ahead) {
@@ -218,6 +240,9 @@ void cira__pointers_refill(cira_stream_t *s, cira_abi_front_t *front) {
 const void *cira__pointers_value(const cira_stream_t *s,
                                  const cira_abi_front_t *front) {
   const pointers_t *p = &s->pointers;
+  if (p->in_place) {
+    return *(const void *const *)(const void *)front->data;
+  }
   const batch_t *b = &p->batch[p->tail % BATCHES];
   return b->address[(const uint8_t *const *)(const void *)front->data - b->at];
 }
