@@ -62,6 +62,7 @@ typedef struct {
 } batch_t;
 
 typedef struct {
+  bool in_place; /* the front walks the array itself */
   batch_t batch[BATCHES];
   uint64_t tail, head; /* batches [tail, head) are made; the front is in tail */
   const uint8_t *base; /* indexed */
@@ -100,6 +101,8 @@ typedef struct {
   bool started, ended;
   uint32_t run_pages;
   cira_far_run_t run;
+  source_t pages; /* over requests: nodes that follow each other, in frames */
+  bool pages_open;
   scratch_t bounce;
   jump_t jump;
 } chain_t;
