@@ -7,13 +7,13 @@
  *
  * Where a node can be read comes from the jump table if the order is known,
  * else from translation. Over requests an unknown node is read in place: the
- * fault fetches its page, and the pager reads ahead when pages follow each
- * other.
+ * fault fetches its page; runs of some pages are read in frames.
  */
 #include "prefetch/stream_internal.h"
 
 #define STEP_MAX 1024 /* bytes between neighbours that count as a run */
 #define JUMP_WINDOW 96
+#define FOLLOW_PAGES 4u /* pages of a run before frames pay */
 #define NEXT_PAGE_LINES 16u
 
 static const jump_entry_t *jump_to(cira_stream_t *s, const uint8_t *p) {
@@ -58,9 +58,41 @@ static void run_find(chain_t *c, const uint8_t *p) {
   }
 }
 
+/* Over requests: nodes that have followed each other for some pages are read
+ * like an array, in frames, a ring of pages ahead. What lies
+ * behind the end of the run is fetched in vain and never used. */
+static bool front_pages(chain_t *c, cira_abi_front_t *f, const uint8_t *p,
+                        int64_t step) {
+  source_t *src = &c->pages;
+  int64_t k = c->pages_open ? (p - src->first) / src->step : -1;
+  if (c->pages_open && (step != src->step || k < 0 || k >= src->count ||
+                        p != src->first + k * step)) {
+    cira__source_close(src);
+    c->pages_open = false;
+  }
+  if (!c->pages_open) {
+    if (c->run_pages < FOLLOW_PAGES || cira_far_is_here(p)) {
+      return false;
+    }
+    uint64_t bytes = 16ull * c->run_pages * CIRA_PAGE_BYTES;
+    cira__source_open(src, p, step, (int64_t)(bytes / (uint64_t)step),
+                      c->node_bytes);
+    c->pages_open = true;
+    k = 0;
+  }
+  const uint8_t *data;
+  f->left = cira__source_at(src, k, &data);
+  f->data = (uint8_t *)(uintptr_t)data;
+  f->step = step;
+  return true;
+}
+
 /* Places the front on p with as many nodes behind it as the run holds. */
 static void front_run(chain_t *c, cira_abi_front_t *f, const uint8_t *p,
                       int64_t step) {
+  if (!cira__far.direct && cira_far_is_far(p) && front_pages(c, f, p, step)) {
+    return;
+  }
   uint64_t at = (uint64_t)(uintptr_t)p, end = at + c->node_bytes;
   if (at < c->run.lo || end > c->run.hi) {
     run_find(c, p);
@@ -107,8 +139,16 @@ static void go_to(cira_stream_t *s, cira_abi_front_t *f, const uint8_t *p) {
   }
 }
 
+static void pages_close(chain_t *c) {
+  if (c->pages_open) {
+    cira__source_close(&c->pages);
+    c->pages_open = false;
+  }
+}
+
 static void end_here(cira_stream_t *s, cira_abi_front_t *f) {
   chain_t *c = &s->chain;
+  pages_close(c);
   if (!c->ended) {
     c->ended = true;
     cira__jump_close(&c->jump, true);
@@ -190,6 +230,7 @@ void cira__chain_next(cira_stream_t *s, cira_abi_front_t *front,
 
 void cira__chain_close(cira_stream_t *s) {
   chain_t *c = &s->chain;
+  pages_close(c);
   if (!c->ended) {
     c->ended = true;
     cira__jump_close(&c->jump, false);

@@ -203,6 +203,7 @@ cira_stream_t *cira_stream_chain(const void *head, int64_t link_offset,
   c->started = c->ended = false;
   c->run_pages = 1;
   c->run = (cira_far_run_t){0};
+  c->pages_open = false;
   cira__jump_open(&c->jump, head, link_offset, c->node_bytes);
   return stream_live(s);
 }

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,6 +92,33 @@ static void region(void *arg) {
   }
 }
 
+/* Blocks of all sizes come and go on several threads: zeroed, apart, and far.
+ */
+static void churn(void *arg) {
+  enum { LIVE = 200 };
+  uint8_t *block[LIVE] = {0};
+  uint64_t bytes[LIVE] = {0}, x = *(uint64_t *)arg;
+  for (int i = 0; i < 4000; i++) {
+    x = x * 6364136223846793005u + 1442695040888963407u;
+    uint64_t at = (x >> 33) % LIVE;
+    for (uint64_t b = 0; b < bytes[at]; b += 61) {
+      CHECK(block[at][b] == (uint8_t)at);
+    }
+    cira_abi_dealloc(block[at]);
+    bytes[at] = (x >> 45) % (i % 100 == 0 ? 300000 : 2000);
+    block[at] = cira_abi_alloc((int64_t)bytes[at], CIRA_ABI_TIER_REMOTE_CXL);
+    CHECK(cira_space_contains(block[at]));
+    CHECK((uintptr_t)block[at] % 16 == 0);
+    for (uint64_t b = 0; b < bytes[at]; b += 61) {
+      CHECK(block[at][b] == 0);
+      block[at][b] = (uint8_t)at;
+    }
+  }
+  for (int i = 0; i < LIVE; i++) {
+    cira_abi_dealloc(block[i]);
+  }
+}
+
 static void process_run(bool bad_access) {
   struct sigaction sa = {.sa_sigaction = on_foreign, .sa_flags = SA_SIGINFO};
   sigaction(SIGSEGV, &sa, NULL);
@@ -119,6 +147,15 @@ static void process_run(bool bad_access) {
     CHECK(far[i] == i + (i < 100000));
   }
   CHECK(cira_space_stats(cira_abi_process_space())->pages_out > 1000);
+  for (uint64_t seed = 1; seed <= 4; seed++) {
+    cira_abi_offload_begin((int32_t)seed, (void *)churn, &seed, sizeof seed);
+  }
+  uint64_t mine = 99;
+  churn(&mine);
+  cira_abi_barrier();
+  void *local = malloc(100); /* ordinary memory stays local */
+  CHECK(!cira_space_contains(local));
+  free(local);
   cira_abi_dealloc(far);
   cira_abi_dealloc(any);
   cira_abi_dealloc(near);
