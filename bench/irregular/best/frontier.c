@@ -69,11 +69,10 @@ static uint32_t bottom_up(const struct graph *g, struct bfs_space *s,
   uint32_t found = 0;
   memset(s->next, 0, ((size_t)g->vertices + 63) / 64 * sizeof *s->next);
   for (uint32_t v = 0; v < g->vertices; v++) {
-    if (v + 2 * distance < g->vertices && parent[v + 2 * distance] < 0) {
-      fetch(&neighbour[row[v + 2 * distance]]);
-    }
-    if (v + distance < g->vertices && parent[v + distance] < 0) {
-      fetch(&front[neighbour[row[v + distance]] / 64]);
+    /* Also for those that are found already: a test would be guessed wrong as
+     * often as the next one. The bitmap fits the caches. */
+    if (v + distance < g->vertices) {
+      fetch(&neighbour[row[v + distance]]);
     }
     if (parent[v] >= 0) {
       continue;

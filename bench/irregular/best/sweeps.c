@@ -37,8 +37,7 @@ void best_components(const struct graph *g, uint32_t *label, size_t distance) {
     changed = false;
     for (uint32_t u = 0; u < g->vertices; u++) {
       for (uint64_t e = g->row[u]; e < g->row[u + 1]; e++) {
-        fetch(&label[neighbour[e + 2 * distance]]);
-        fetch(&label[label[neighbour[e + distance]]]);
+        fetch(&label[neighbour[e + distance]]); /* roots are few */
         uint32_t root = label[neighbour[e]];
         if (label[u] < root && root == label[root]) {
           label[root] = label[u];

@@ -404,7 +404,7 @@ const struct bench_kernel frontier_kernels[] = {
     FRONTIER("bfs-uniform", "breadth-first search, uniform graph", 22,
              TOP_DOWN + BENCH_UNIFORM, 8, bfs),
     FRONTIER("bfs-do-kron", "direction-optimising search, Kronecker", 22,
-             SWITCHING + BENCH_KRONECKER, 8, bfs),
+             SWITCHING + BENCH_KRONECKER, 32, bfs),
     FRONTIER("bfs-do-uniform", "direction-optimising search, uniform", 22,
              SWITCHING + BENCH_UNIFORM, 8, bfs),
     FRONTIER("sssp-kron", "shortest paths, delta stepping, Kronecker", 22,

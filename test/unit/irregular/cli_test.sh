@@ -21,7 +21,7 @@ expect() {
 
 check() {
   got=$?
-  lines=$(wc -l <"$dir/err")
+  lines=$(grep -vc '^==' "$dir/err") # not the address sanitizer's own
   if [ "$got" -ne "$code" ] || [ "$lines" -gt 1 ] ||
     ! grep -qF -- "$text" "$dir/out" "$dir/err"; then
     echo "FAIL $name: exit $got, wanted $code and '$text'"
