@@ -332,8 +332,16 @@ CIRA__CHANNEL_PIN(offsetof(cira_channel_t, tx) == 256);
 CIRA__CHANNEL_PIN(offsetof(cira_channel_t, rx) == 384);
 #undef CIRA__CHANNEL_PIN
 
+/* Slow paths of the inline forms: room for one more message, one more message
+ * to read.
+ * Returns as cira_spsc_try_send.
+ * Threads: the one sender. */
 CIRA_API cira_status_t cira__spsc_room(cira_channel_t *channel, size_t bytes);
+/* Returns as cira_spsc_try_receive.
+ * Threads: the one receiver. */
 CIRA_API cira_status_t cira__spsc_ready(cira_channel_t *channel, size_t bytes);
+/* Wakes up to `count` who sleep on that side.
+ * Threads: any. */
 CIRA_API void cira__channel_wake(cira_channel_t *channel,
                                  cira_channel_side_t side, uint32_t count);
 

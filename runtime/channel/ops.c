@@ -317,11 +317,11 @@ cira_status_t cira_channel_peek(cira_channel_t *c, uint32_t want,
 
 /* Is `run` one that the channel gave out and did not get back? */
 static bool run_valid(const cira_channel_t *c, const cira_channel_run_t *run,
-                      uint32_t count, uint64_t pos) {
+                      uint32_t count, const uint64_t *pos) {
   if (!run || count == 0 || count > run->count) {
     return false;
   }
-  return c->kind == CIRA_CHANNEL_SPSC ? run->ticket == pos
+  return c->kind == CIRA_CHANNEL_SPSC ? run->ticket == *pos
                                       : count == run->count;
 }
 
@@ -331,7 +331,7 @@ cira_status_t cira_channel_commit(cira_channel_t *c,
   if (!cira__channel_live(c)) {
     return cira__channel_refuse(c, "commit");
   }
-  if (!run_valid(c, run, count, c->tx.pos)) {
+  if (!run_valid(c, run, count, &c->tx.pos)) {
     return cira__fail(CIRA_E_INVALID, "channel_commit: not the run that was "
                                       "reserved, or not a right part of it");
   }
@@ -347,7 +347,7 @@ cira_status_t cira_channel_release(cira_channel_t *c,
   if (!cira__channel_live(c)) {
     return cira__channel_refuse(c, "release");
   }
-  if (!run_valid(c, run, count, c->rx.pos)) {
+  if (!run_valid(c, run, count, &c->rx.pos)) {
     return cira__fail(CIRA_E_INVALID, "channel_release: not the run that was "
                                       "peeked, or not a right part of it");
   }

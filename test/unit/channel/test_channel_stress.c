@@ -160,7 +160,9 @@ static void spsc_threads(void **state) {
     for (uint32_t mode = 0; mode < 3; mode++) {
       for (uint32_t wait = 0; wait < 3; wait++) {
         exchange(CIRA_CHANNEL_SPSC, 1, 1, capacities[k], wait, 0, mode,
-                 capacities[k] < 8 ? 2000 : 20000);
+                 wait == CIRA_CHANNEL_SPIN ? 300
+                 : capacities[k] < 8       ? 2000
+                                           : 20000);
       }
     }
   }
@@ -173,7 +175,9 @@ static void mpmc_threads(void **state) {
     for (uint32_t mode = 0; mode < 3; mode++) {
       for (uint32_t wait = 0; wait < 3; wait++) {
         exchange(CIRA_CHANNEL_MPMC, 2, 2, capacities[k], wait, 0, mode,
-                 capacities[k] < 8 ? 1000 : 5000);
+                 wait == CIRA_CHANNEL_SPIN ? 200
+                 : capacities[k] < 8       ? 1000
+                                           : 5000);
       }
     }
   }
