@@ -111,9 +111,9 @@ int64_t cira_llvm_loop_ops_percent(const cira_llvm_loops_t *loops,
       mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
   for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
     if (cira_llvm_loop_contains(loops, number, block)) {
-      sum += ops_in(block) *
-             percent_within(loops, number, cira_llvm_block_loop(block),
-                            cira_llvm_block_percent(block));
+      sum += ops_in(block) * percent_within(loops, number,
+                                            cira_llvm_block_loop(block),
+                                            cira_llvm_block_percent(block));
     }
   }
   return sum < 100 ? 100 : sum;
@@ -166,11 +166,9 @@ static bool read_blocks(cira_llvm_loops_t *loops) {
   return true;
 }
 
-bool cira_llvm_loops_get(MlirOperation function,
-                         cira_llvm_loops_t *out_loops) {
+bool cira_llvm_loops_get(MlirOperation function, cira_llvm_loops_t *out_loops) {
   *out_loops = (cira_llvm_loops_t){.function = function};
-  MlirAttribute list =
-      entry(cira__attr_get(function, "cira.facts"), "loops");
+  MlirAttribute list = entry(cira__attr_get(function, "cira.facts"), "loops");
   if (!mlirAttributeIsNull(list) && mlirAttributeIsAArray(list)) {
     out_loops->count = mlirArrayAttrGetNumElements(list);
   }

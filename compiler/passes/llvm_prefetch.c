@@ -51,7 +51,7 @@ typedef struct candidate {
   bool written;
   bool branchy; /* a branch depends on what is loaded */
   cira_slice_t slice;
-  MlirOperation bound; /* the call that gives the last address of the anchor */
+  MlirOperation bound;  /* the call that gives the last address of the anchor */
   MlirOperation anchor; /* in front of which the prefetch goes */
   int stagger;          /* prefetches that need this one's line */
   int64_t distance;     /* 0: left alone */
@@ -190,9 +190,9 @@ static void consider(work_t *w, MlirOperation op) {
     return; /* the same each time, or walked by the hardware itself */
   }
   c.written = mlirOperationGetNumResults(op) == 0;
-  c.branchy = !c.written &&
-              cira_slice_feeds_branch(&w->loops, c.loop,
-                                      mlirOperationGetResult(op, 0));
+  c.branchy =
+      !c.written &&
+      cira_slice_feeds_branch(&w->loops, c.loop, mlirOperationGetResult(op, 0));
   for (int i = 0; i < w->count; i++) {
     candidate_t *other = &w->items[i];
     if (other->loop == c.loop &&
@@ -256,7 +256,9 @@ static cost_t cost_of(const work_t *w, int64_t loop) {
   /* Twice: with many lines under way, each takes about twice as long as one
    * that is alone. */
   cost.distance = cira_cost_min(
-      distance_max, cira_cost_ceil(2 * latency_ps, cost.ahead_ps));
+      distance_max, cira_cost_ceil(2 * latency_ps,
+                                   cira_cost_max(cost.compute_ps,
+                                                 cira_cost_max(floor_ps, 1))));
   return cost;
 }
 
@@ -268,8 +270,7 @@ static void stagger(work_t *w) {
       const candidate_t *user = &w->items[i];
       for (int k = 0; k < user->slice.load_count; k++) {
         for (int j = 0; j < w->count; j++) {
-          MlirValue from =
-              mlirOperationGetOperand(user->slice.loads[k], 0);
+          MlirValue from = mlirOperationGetOperand(user->slice.loads[k], 0);
           if (cira_slice_same_object(w->items[j].address, from) &&
               w->items[j].stagger <= user->stagger) {
             w->items[j].stagger = user->stagger + 1;
@@ -364,8 +365,7 @@ static MlirOperation append(builder_t *b, const char *name, intptr_t operands,
 }
 
 static MlirValue constant(builder_t *b, MlirType type, int64_t number) {
-  MlirNamedAttribute attr =
-      named(b, "value", mlirIntegerAttrGet(type, number));
+  MlirNamedAttribute attr = named(b, "value", mlirIntegerAttrGet(type, number));
   return mlirOperationGetResult(
       append(b, "llvm.mlir.constant", 0, NULL, type, 1, &attr, 0, NULL), 0);
 }
@@ -429,9 +429,8 @@ static void add_copy(builder_t *b, const candidate_t *c, MlirOperation op) {
   }
   for (intptr_t i = 0; i < mlirOperationGetNumAttributes(op); i++) {
     MlirNamedAttribute attr = mlirOperationGetAttribute(op, i);
-    if (attr_count < 16 &&
-        !mlirStringRefEqual(mlirIdentifierStr(attr.name),
-                            cira__str("cira.facts"))) {
+    if (attr_count < 16 && !mlirStringRefEqual(mlirIdentifierStr(attr.name),
+                                               cira__str("cira.facts"))) {
       attrs[attr_count++] = attr;
     }
   }
@@ -439,8 +438,9 @@ static void add_copy(builder_t *b, const candidate_t *c, MlirOperation op) {
   char text[64];
   snprintf(text, sizeof text, "%.*s", (int)name.length, name.data);
   MlirValue result = mlirOperationGetResult(op, 0);
-  MlirOperation copy = append(b, text, count, operands, mlirValueGetType(result),
-                              attr_count, attrs, 0, NULL);
+  MlirOperation copy =
+      append(b, text, count, operands, mlirValueGetType(result), attr_count,
+             attrs, 0, NULL);
   set_ahead(b, result, mlirOperationGetResult(copy, 0));
 }
 
@@ -476,14 +476,14 @@ static MlirBlock add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
   MlirNamedAttribute how = named(
       b, "predicate",
       mlirIntegerAttrGet(mlirIntegerTypeGet(b->ctx, 64), stride > 0 ? 7 : 9));
-  MlirValue good = mlirOperationGetResult(
-      append(b, "llvm.icmp", 2, both, mlirIntegerTypeGet(b->ctx, 1), 1, &how, 0,
-             NULL),
-      0);
+  MlirValue good = mlirOperationGetResult(append(b, "llvm.icmp", 2, both,
+                                                 mlirIntegerTypeGet(b->ctx, 1),
+                                                 1, &how, 0, NULL),
+                                          0);
   MlirBlock ways[] = {inside, rest};
   int32_t sizes[] = {1, 0, 0};
-  MlirNamedAttribute segments = named(
-      b, "operandSegmentSizes", mlirDenseI32ArrayGet(b->ctx, 3, sizes));
+  MlirNamedAttribute segments =
+      named(b, "operandSegmentSizes", mlirDenseI32ArrayGet(b->ctx, 3, sizes));
   append(b, "llvm.cond_br", 1, &good, (MlirType){NULL}, 1, &segments, 2, ways);
   b->block = inside;
   return inside;
@@ -513,8 +513,7 @@ static void add_slice(builder_t *b, const candidate_t *c) {
       continue;
     }
     if (!is_mapped(b, pointer)) {
-      set_ahead(b, pointer,
-                offset(b, pointer, stride_of(load) * c->distance));
+      set_ahead(b, pointer, offset(b, pointer, stride_of(load) * c->distance));
     }
     add_copy(b, c, load);
   }

@@ -78,9 +78,8 @@ static const char *whyStops(const Instruction &I) {
                             : "an instruction that may not end";
   }
   if (auto *C = dyn_cast<CallBase>(&I)) {
-    bool quiet =
-        C->onlyReadsMemory() ||
-        (C->hasFnAttr(Attribute::NoFree) && C->hasFnAttr(Attribute::NoSync));
+    bool quiet = C->onlyReadsMemory() || (C->hasFnAttr(Attribute::NoFree) &&
+                                          C->hasFnAttr(Attribute::NoSync));
     return quiet ? nullptr : "a call that may free memory or wait";
   }
   if (I.isVolatile()) {
@@ -95,8 +94,9 @@ static const char *whyStops(const Instruction &I) {
     } else if (auto *A = dyn_cast<AtomicRMWInst>(&I)) {
       order = A->getOrdering();
     }
-    return isStrongerThanMonotonic(order) ? "an atomic access that orders others"
-                                          : nullptr;
+    return isStrongerThanMonotonic(order)
+               ? "an atomic access that orders others"
+               : nullptr;
   }
   return isa<FenceInst>(I) ? "a fence" : nullptr;
 }
@@ -205,7 +205,9 @@ int64_t Gather::percent(const BasicBlock *B, const BasicBlock *of) {
   double base = static_cast<double>(BFI.getBlockFreq(of).getFrequency());
   double part = static_cast<double>(BFI.getBlockFreq(B).getFrequency());
   double ratio = base > 0 ? 100 * part / base : 100;
-  return ratio < 1 ? 1 : ratio > 1e8 ? 100000000 : static_cast<int64_t>(ratio + 0.5);
+  return ratio < 1     ? 1
+         : ratio > 1e8 ? 100000000
+                       : static_cast<int64_t>(ratio + 0.5);
 }
 
 void Gather::access(Instruction &I, Loop &L, bool bounded) {
@@ -224,10 +226,9 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
     auto *load = dyn_cast<LoadInst>(&I);
     if (bounded && always && load && load->isSimple() &&
         std::abs(*stride) <= MaxStrideBytes) {
-      list.push_back({.name = "last",
-                      .number = static_cast<int64_t>(facts.lasts.size())});
-      facts.lasts.push_back(
-          {load, static_cast<unsigned>(facts.lasts.size())});
+      list.push_back(
+          {.name = "last", .number = static_cast<int64_t>(facts.lasts.size())});
+      facts.lasts.push_back({load, static_cast<unsigned>(facts.lasts.size())});
     }
   } else {
     bool indirect = dependsOnIndex(pointer, L);
@@ -333,9 +334,9 @@ void markLast(Route &R, Facts &facts) {
     if (L && !L->getLoopPreheader()) {
       InsertPreheaderForLoop(L, &DT, &LI, nullptr, false);
     }
-    auto *rec = L ? dyn_cast<SCEVAddRecExpr>(
-                        SE.getSCEV(load->getPointerOperand()))
-                  : nullptr;
+    auto *rec =
+        L ? dyn_cast<SCEVAddRecExpr>(SE.getSCEV(load->getPointerOperand()))
+          : nullptr;
     const SCEV *count = L ? SE.getBackedgeTakenCount(L) : nullptr;
     if (!rec || rec->getLoop() != L || !rec->isAffine() ||
         load->getPointerAddressSpace() != 0 || !L->getLoopPreheader() ||
@@ -347,10 +348,11 @@ void markLast(Route &R, Facts &facts) {
     if (!expander.isSafeToExpandAt(end, before)) {
       continue;
     }
-    Value *address = expander.expandCodeFor(end, PointerType::get(C, 0), before);
-    CallInst::Create(marker,
-                     {ConstantInt::get(Type::getInt64Ty(C), last.number), address},
-                     "", before->getIterator());
+    Value *address =
+        expander.expandCodeFor(end, PointerType::get(C, 0), before);
+    CallInst::Create(
+        marker, {ConstantInt::get(Type::getInt64Ty(C), last.number), address},
+        "", before->getIterator());
   }
   SmallPtrSet<const Value *, 32> originals;
   for (const auto &[from, to] : R.tagOf) {

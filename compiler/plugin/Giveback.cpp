@@ -49,7 +49,7 @@ private:
   Function &from;
   Function *body = nullptr; // in the module of R.F
   ValueToValueMapTy map;    // of `from` -> of `body` or of the module
-  DenseMap<const Value *, Value *> ofOriginal; // of R.F -> of `body`
+  DenseMap<const Value *, Value *> ofOriginal;            // of R.F -> of `body`
   DenseMap<const Instruction *, Instruction *> originals; // of `body` -> of R.F
   DenseSet<const Instruction *> claimed;
   std::string wrong;
@@ -74,7 +74,10 @@ bool Rebuild::sameShape(const Instruction &I, const Instruction &original) {
     auto kept = count_if(call->args(), [](const Use &A) {
       return !A->getType()->isMetadataTy();
     });
-    return cast<CallBase>(I).arg_size() == static_cast<size_t>(kept);
+    // MLIR 19 appends what it hands to the blocks behind an invoke.
+    auto size = static_cast<size_t>(kept);
+    return isa<InvokeInst>(I) ? cast<CallBase>(I).arg_size() >= size
+                              : cast<CallBase>(I).arg_size() == size;
   }
   if (I.getNumOperands() != original.getNumOperands()) {
     return false;
@@ -190,9 +193,8 @@ void Rebuild::mapNames() {
 
 /// Finds what a constant names that has no counterpart: MLIR, or a pass,
 /// declared it.
-static const GlobalValue *strangerIn(const Value *V,
-                                     const ValueToValueMapTy &map,
-                                     const Module &module) {
+static const GlobalValue *
+strangerIn(const Value *V, const ValueToValueMapTy &map, const Module &module) {
   if (auto *G = dyn_cast<GlobalValue>(V)) {
     return map.count(G) || G->getParent() == &module ? nullptr : G;
   }
@@ -213,8 +215,8 @@ Value *Rebuild::mapped(Value *V) {
   if (auto *C = dyn_cast<Constant>(V)) {
     const GlobalValue *stranger = strangerIn(C, map, *R.F.getParent());
     if (stranger) {
-      wrong = ("a name of no function or variable: " + stranger->getName())
-                  .str();
+      wrong =
+          ("a name of no function or variable: " + stranger->getName()).str();
       return V;
     }
     auto *G = dyn_cast<GlobalValue>(V);
@@ -234,8 +236,7 @@ bool Rebuild::wire(Instruction &I, std::string &why) {
   }
   if (auto *phi = dyn_cast<PHINode>(&I)) {
     for (unsigned i = 0; i < phi->getNumIncomingValues(); i++) {
-      phi->setIncomingBlock(i,
-                            cast<BasicBlock>(map[phi->getIncomingBlock(i)]));
+      phi->setIncomingBlock(i, cast<BasicBlock>(map[phi->getIncomingBlock(i)]));
     }
   }
   if (!wrong.empty()) {

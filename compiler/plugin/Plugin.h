@@ -35,8 +35,8 @@ namespace cira {
 struct Fact {
   const char *name;
   int64_t number = 0;
-  bool unit = false;      // a name without a value
-  std::string text = {};  // a string, if not empty
+  bool unit = false;     // a name without a value
+  std::string text = {}; // a string, if not empty
   std::vector<int64_t> list = {};
   bool isList = false;
 };

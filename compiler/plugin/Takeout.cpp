@@ -72,7 +72,6 @@ static std::string whyNotCall(const CallBase &C) {
   if (const Function *callee = C.getCalledFunction()) {
     switch (callee->getIntrinsicID()) {
     case Intrinsic::localescape:
-    case Intrinsic::eh_typeid_for:
     case Intrinsic::experimental_gc_statepoint:
       return "an intrinsic that is bound to its function";
     default:
@@ -109,11 +108,6 @@ static std::string whyNot(const Instruction &I) {
       }
     }
   }
-  if (auto *inv = dyn_cast<InvokeInst>(&I)) {
-    if (isa<PHINode>(inv->getUnwindDest()->front())) {
-      return "a landing pad where values meet";
-    }
-  }
   return whyNotOperands(I);
 }
 
@@ -127,9 +121,6 @@ std::string whyNot(const Function &F) {
   if (F.hasFnAttribute(Attribute::SanitizeThread) ||
       F.hasFnAttribute(Attribute::SanitizeMemory)) {
     return "a sanitizer that watches each load";
-  }
-  if (F.hasFnAttribute(Attribute::StrictFP)) {
-    return "strict floating point";
   }
   if (F.isConvergent() || F.hasGC() || F.hasPrefixData() ||
       F.hasPrologueData()) {
@@ -188,7 +179,8 @@ public:
   }
 };
 
-/// Everything global gets a declaration of ours.
+/// Everything global gets a declaration of ours; a weak one, since nothing may
+/// be concluded from it: it may be null, or the same as another.
 class StandIns : public ValueMaterializer {
 public:
   Route &R;
@@ -206,12 +198,12 @@ public:
       return nullptr;
     }
     if (auto *type = dyn_cast<FunctionType>(G->getValueType())) {
-      return Function::Create(type, GlobalValue::ExternalLinkage,
+      return Function::Create(type, GlobalValue::ExternalWeakLinkage,
                               G->getAddressSpace(), nameFor(G), R.M.get());
     }
     return new GlobalVariable(
         *R.M, Type::getInt8Ty(R.M->getContext()), false,
-        GlobalValue::ExternalLinkage, nullptr, nameFor(G), nullptr,
+        GlobalValue::ExternalWeakLinkage, nullptr, nameFor(G), nullptr,
         G->isThreadLocal() ? GlobalValue::GeneralDynamicTLSModel
                            : GlobalValue::NotThreadLocal,
         G->getAddressSpace());
@@ -243,8 +235,8 @@ static bool isKept(Intrinsic::ID id) {
 
 /// Is the call one of a stand-in for its callee?
 static bool needsStandIn(const CallBase &C) {
-  return C.isInlineAsm() || (isa<IntrinsicInst>(C) &&
-                             !isKept(C.getIntrinsicID()));
+  return C.isInlineAsm() ||
+         (isa<IntrinsicInst>(C) && !isKept(C.getIntrinsicID()));
 }
 
 /// The copy of a call: of its callee, or of a stand-in without the metadata.

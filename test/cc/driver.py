@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""cira-cc as a compiler: it must behave as clang does, plus its own options."""
+import argparse
+import os
+import re
+import shutil
+
+import common
+from common import outcome, run
+
+BRANCHY = """
+#include <stdint.h>
+#include <stddef.h>
+size_t choose(const uint64_t *a, const uint32_t *b, size_t n, uint32_t *out) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (a[b[i]] & 1) {
+      out[count++] = b[i];
+    }
+  }
+  return count;
+}
+uint64_t add(const uint64_t *a, size_t n) {
+  uint64_t s = 0;
+  for (size_t i = 0; i < n; i++) {
+    s += a[i];
+  }
+  return s;
+}
+int one(void) { return 1; }
+"""
+
+
+def same_as_clang(tools, _):
+    """Exit code, output, errors and files written, option by option."""
+    tools.write("good.c", "#include \"part.h\"\nint main(void) { return N; }\n")
+    tools.write("part.h", "#define N 3\n")
+    tools.write("bad.c", "int main(void) { return x; }\n")
+    tools.write("warns.c", "int f(int unused) { int x; return x; }\n")
+    tools.write("a.s", ".globl f\nf: ret\n")
+    tools.write("a.cpp", "template <class T> T f(T t) { return t; }\n"
+                         "int main() { return f(0); }\n")
+    tools.write("args", "-O2 -DN2=\"a b\" 'good.c'\n -c")
+    cases = [
+        ["good.c", "-o", "out"], ["-c", "good.c", "-o", "out"],
+        ["-S", "-O2", "good.c", "-o", "out"], ["-E", "good.c"],
+        ["-M", "good.c"], ["-MM", "-MF", "out", "good.c"],
+        ["-MMD", "-MP", "-MF", "out", "-c", "good.c", "-o", "x.o"],
+        ["-fsyntax-only", "good.c"], ["bad.c"], ["-c", "bad.c", "-O2"],
+        ["-Wall", "-Wextra", "-c", "warns.c", "-o", "out"],
+        ["-Wall", "-Werror", "-c", "warns.c"], ["no-such-file.c"], [],
+        ["-fno-such-option", "good.c"], ["-c", "a.s", "-o", "out"],
+        ["-x", "c++", "a.cpp", "-o", "out", "-lstdc++"], ["@args", "-o", "out"],
+        ["@no-such-file"], ["-dumpversion"], ["-dumpmachine"],
+        ["-print-search-dirs"], ["-print-resource-dir"],
+        ["-emit-llvm", "-S", "-O2", "good.c", "-o", "-"],
+        ["-O2", "-flto", "-c", "good.c", "-o", "out"],
+        ["-O2", "-g", "-c", "good.c", "-o", "out"],
+        ["-o", "-fcira=wrong", "-c", "good.c"],
+        ["-DX=-fcira=wrong", "-include", "part.h", "-c", "good.c", "-o", "out"],
+        ["-O2", "--", "good.c"],
+        ["-O2", "-c", "-target", "aarch64-linux-gnu", "good.c", "-o", "out"],
+    ]
+    failures = []
+    for case in cases:
+        results = []
+        for compiler in (tools.clang, tools.cc):
+            for name in ("out", "a.out", "-fcira=wrong"):
+                if os.path.exists(tools.path(name)):
+                    os.remove(tools.path(name))
+            got = outcome([compiler, *case], cwd=tools.work)
+            files = []
+            for name in ("out", "a.out", "-fcira=wrong"):
+                if os.path.exists(tools.path(name)):
+                    with open(tools.path(name), "rb") as f:
+                        files.append((name, f.read()))
+            results.append((got, files))
+        if results[0] != results[1]:
+            failures.append(f"{' '.join(case)}: {results[1][0]} instead of "
+                            f"{results[0][0]}" +
+                            ("" if results[0][1] == results[1][1] else
+                             " (and other files)"))
+    return failures
+
+
+def streams(tools, _):
+    """Standard input and output; the C++ driver links libstdc++."""
+    failures = []
+    done = run([tools.cc, "-x", "c", "-", "-O2", "-S", "-o", "-"],
+               input=BRANCHY.encode())
+    if done.returncode or b"choose:" not in done.stdout:
+        failures.append(f"from standard input: {done.stderr.decode()}")
+    source = tools.write("s.cpp", "#include <string>\n#include <cstdio>\n"
+                                  "int main(int c, char **v) { std::string s(v[0]);"
+                                  " std::puts(s.empty() ? \"\" : \"ok\"); }\n")
+    done = run([tools.cxx, source, "-o", tools.path("s")])
+    if done.returncode or run([tools.path("s")]).stdout != b"ok\n":
+        failures.append(f"cira-c++: {done.stderr.decode()}")
+    return failures
+
+
+def own_options(tools, _):
+    source = tools.write("loops.c", BRANCHY)
+    failures = []
+
+    def expect(arguments, code, pattern, where="stderr"):
+        done = run([tools.cc, *arguments], cwd=tools.work)
+        text = getattr(done, where).decode()
+        if done.returncode != code or not re.search(pattern, text):
+            failures.append(f"{' '.join(arguments)}: {done.returncode} {text!r};"
+                            f" expected {code} and /{pattern}/")
+
+    build = ["-O2", "-g", "-c", source, "-o", tools.path("x.o")]
+    says = [*build, "-Rpass=cira", "-Rpass-missed=cira"]
+    expect(says, 0, r"loops.c:7:9: remark: prefetched 20 iterations ahead")
+    expect([*says, "-fno-cira"], 0, r"^$")
+    expect([*says, "-fno-cira", "-fcira"], 0, "prefetched 20 ")
+    expect([*says, "-fcira=prefetch"], 0, "prefetched 20 ")
+    expect([*build, "-fcira=magic"], 1,
+           "^cira-cc: error: unknown value in '-fcira=magic'; there is: "
+           "prefetch\n$")
+    expect([*build, "-fcira="], 1, "unknown value in '-fcira='")
+    expect([*build, "-fcira=prefetch,"], 1, "a name is missing at the end")
+    expect([*says, f"-mcira-machine={tools.eager}"], 0, "prefetched 1[0-9][0-9] ")
+    expect([*build, "-mcira-machine=none.json"], 1,
+           "^cira-cc: error: cannot open machine model 'none.json'; No such")
+    tools.write("broken.json", "{\"local_latency_ns\": 80,")
+    expect([*build, "-mcira-machine=broken.json"], 1,
+           "^cira-cc: error: no machine model in 'broken.json'; line 1: ")
+    tools.write("list.json", "[1]")
+    expect([*build, "-mcira-machine=list.json"], 1, "not an object")
+    tools.write("unknown.json", "{\"speed\": 80}")
+    expect([*build, "-mcira-machine=unknown.json"], 1,
+           r"error: cira: .*unknown.json is no machine model: ")
+    expect([*build, "--cira-emit=asm"], 1,
+           "unknown value in '--cira-emit=asm'; there are: mlir, cira, llvm")
+    emit = ["-O2", source]
+    expect([*emit, "--cira-emit=mlir"], 0, r"// choose\n(.|\n)*@cira.last",
+           "stdout")
+    expect([*emit, "--cira-emit=cira"], 0, "llvm.intr.prefetch", "stdout")
+    expect([*emit, "--cira-emit=llvm"], 0, "call void @llvm.prefetch", "stdout")
+    expect([*emit, "--cira-emit=llvm", "-o", "emitted"], 0, "^$")
+    with open(tools.path("emitted"), encoding="utf-8") as f:
+        if "@llvm.prefetch" not in f.read():
+            failures.append("--cira-emit=llvm -o emitted: no IR in the file")
+    expect([*emit, "--cira-emit=llvm", "-fno-cira"], 1, "leave out -fno-cira")
+    tools.write("file", f"-O2 -g -c {source} -o x.o -fcira=magic")
+    expect(["@file"], 1, "unknown value in '-fcira=magic'")
+    tools.write("file", f"-O2 -g -c '{source}' -o x.o -fno-cira -Rpass=cira")
+    expect(["@file"], 0, "^$")
+    tools.write("inner", f"-Rpass=cira {source}")
+    tools.write("file", "-O2 -g -c -o x.o -fcira @inner")
+    expect(["@file"], 0, "prefetched 20 ")
+    expect(["--version"], 0, r"clang version 19(.|\n)*cira version [0-9]",
+           "stdout")
+    expect(["--help"], 0, r"-fno-cira(.|\n)*USAGE", "stdout")
+    return failures
+
+
+def functions(tools, obj):
+    """Disassembly of each function, addresses taken out."""
+    text = run(["objdump", "-dr", "--no-show-raw-insn", obj]).stdout.decode()
+    parts = {}
+    name = None
+    for line in text.splitlines():
+        header = re.match(r"^[0-9a-f]+ <(.*)>:$", line)
+        if header:
+            name = header[1]
+            parts[name] = []
+        elif name and ":" in line:
+            code = line.split(":", 1)[1]
+            parts[name].append(re.sub(r"\b[0-9a-f]+ <[^>]*>|0x[0-9a-f]+", "@",
+                                      code))
+    return parts
+
+
+def untouched(tools, _):
+    """What is not changed is the same code; with nothing to change, the same
+    object, bit by bit."""
+    failures = []
+    source = tools.write("loops.c", BRANCHY)
+    for level in ("-O1", "-O2", "-O3", "-Os", "-O0"):
+        for debug in ([], ["-g"]):
+            run([tools.clang, level, *debug, "-c", source, "-o",
+                 tools.path("a.o")])
+            run([tools.cc, level, *debug, "-c", source, "-o",
+                 tools.path("b.o")])
+            a = functions(tools, tools.path("a.o"))
+            b = functions(tools, tools.path("b.o"))
+            different = [f for f in a if a[f] != b.get(f)]
+            if different != ([] if level == "-O0" else ["choose"]):
+                failures.append(f"{level} {debug}: different: {different}")
+    plain = tools.write("plain.c", BRANCHY.replace("a[b[i]] & 1", "a[i] & 1"))
+    for level in ("-O1", "-O2", "-O3", "-Os"):
+        objects = []
+        for compiler in (tools.clang, tools.cc):
+            out = tools.path("same.o")
+            run([compiler, level, "-g", "-c", plain, "-o", out])
+            with open(out, "rb") as f:
+                objects.append(f.read())
+        if objects[0] != objects[1]:
+            failures.append(f"{level}: the object is not the same")
+    return failures
+
+
+def projects(tools, _):
+    """make, CMake and a configure script with their own ideas of a compiler."""
+    failures = []
+    tools.write("main.c", "int choose(); int one(void);\n"
+                          "int main(void) { return one() - 1; }\n")
+    tools.write("loops.c", BRANCHY)
+    tools.write("Makefile", "CFLAGS = -O2 -MMD\nall: prog\n"
+                            "prog: main.o loops.o\n\t$(CC) -o $@ $^\n"
+                            "-include main.d\n")
+    done = run(["make", "-C", tools.work, f"CC={tools.cc}"])
+    if done.returncode or run([tools.path("prog")]).returncode:
+        failures.append(f"make: {done.stderr.decode()[-400:]}")
+    tools.write("CMakeLists.txt", """
+cmake_minimum_required(VERSION 3.20)
+project(p C CXX)
+if(NOT CMAKE_C_COMPILER_ID STREQUAL Clang)
+  message(FATAL_ERROR "compiler is ${CMAKE_C_COMPILER_ID}")
+endif()
+add_library(l SHARED loops.c)
+add_executable(cm main.c)
+target_link_libraries(cm PRIVATE l)
+""")
+    done = run(["cmake", "-S", tools.work, "-B", tools.path("cm"),
+                "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_C_COMPILER={tools.cc}",
+                f"-DCMAKE_CXX_COMPILER={tools.cxx}"])
+    if not done.returncode:
+        done = run(["cmake", "--build", tools.path("cm")])
+    if done.returncode or run([tools.path("cm/cm")]).returncode:
+        failures.append(f"cmake: {done.stdout.decode()[-600:]}"
+                        f"{done.stderr.decode()[-400:]}")
+    if shutil.which("autoconf"):
+        tools.write("configure.ac", "AC_INIT([p],[1])\nAC_PROG_CC\nAC_PROG_CXX\n"
+                                    "AC_C_BIGENDIAN\nAC_CHECK_FUNCS([mmap])\n"
+                                    "AC_OUTPUT\n")
+        done = run(["autoconf"], cwd=tools.work)
+        done = run(["./configure", f"CC={tools.cc}", f"CXX={tools.cxx}"],
+                   cwd=tools.work)
+        if done.returncode:
+            failures.append(f"configure: {done.stdout.decode()[-600:]}")
+    return failures
+
+
+if __name__ == "__main__":
+    parser = common.options(argparse.ArgumentParser())
+    common.main(parser.parse_args(), {
+        "same as clang": same_as_clang, "streams": streams,
+        "own options": own_options, "untouched code": untouched,
+        "projects": projects})
