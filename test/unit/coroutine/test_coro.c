@@ -136,7 +136,7 @@ static void bad_input(void **state) {
   cira_coro_pool_t *pool = NULL;
   cira_coro_t *co = NULL;
   cira_coro_options_t o = cira_coro_options_default();
-  static uint64_t foreign[128];
+  static uint64_t foreign[512];
   assert_int_equal(cira_coro_pool_create(NULL, NULL), CIRA_E_INVALID);
   o.size = 3;
   assert_int_equal(cira_coro_pool_create(&o, &pool), CIRA_E_INVALID);
