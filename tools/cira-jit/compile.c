@@ -7,6 +7,7 @@
 #include "cira-c/Passes.h"
 #include "cira-c/Source.h"
 
+#include <errno.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/Target.h>
@@ -37,6 +38,29 @@ static MlirContext make_context(void) {
   ciraRegisterPasses();
   ciraContextRegisterLLVMTranslation(ctx);
   return ctx;
+}
+
+/* Makes the model in the file that of modules without one. */
+static bool use_machine(const char *path, MlirContext ctx) {
+  static char text[65536]; /* far more than all fields need */
+  FILE *file = fopen(path, "re");
+  if (file == NULL) {
+    fprintf(stderr, "cira-jit: cannot open machine model %s: %s\n", path,
+            strerror(errno));
+    return false;
+  }
+  size_t length = fread(text, 1, sizeof text, file);
+  fclose(file);
+  mlirDialectHandleLoadDialect(mlirGetDialectHandle__cira__(), ctx);
+  MlirAttribute machine =
+      ciraMachineAttrParseJSON(mlirLocationFileLineColGet(ctx, str(path), 1, 1),
+                               mlirStringRefCreate(text, length));
+  if (mlirAttributeIsNull(machine)) {
+    fprintf(stderr, "cira-jit: machine model %s is not used\n", path);
+    return false;
+  }
+  ciraMachineAttrSetDefault(machine);
+  return true;
 }
 
 static void print_message(MlirStringRef part, void *file) {
@@ -72,6 +96,9 @@ static bool run_pipeline(const char *stages, MlirContext ctx,
 bool jit_compile_mlir(const jit_options_t *o, MlirContext *out_context,
                       MlirOperation *out_module, jit_entry_t *out_entry) {
   MlirContext ctx = make_context();
+  if (o->machine != NULL && !use_machine(o->machine, ctx)) {
+    return false;
+  }
   CiraSource source = ciraSourceOpen(ctx, str(o->file), o->remarks);
   if (source.ptr == NULL) {
     fprintf(stderr, "cira-jit: %s cannot be read; check the path\n", o->file);

@@ -33,6 +33,8 @@ static const char HELP[] =
     "and\n"
     "                          refuses each future that is awaited twice and\n"
     "                          each stream that is used after its release\n"
+    "      --cira-machine=FILE the machine model that passes reckon with,\n"
+    "                          JSON, as cira-info --measure writes it\n"
     "      --remarks           print what each pass decided, and why\n"
     "      --time              print how long compiling and each run took, as\n"
     "                          JSON on standard error\n"
@@ -61,6 +63,7 @@ typedef enum {
   PIPELINE,
   NO_OPT,
   CHECK,
+  MACHINE,
   REMARKS,
   TIME,
   REPEAT,
@@ -76,12 +79,12 @@ static const struct {
   bool has_value;
   id_t_ id;
 } TABLE[] = {
-    {"entry", 0, true, ENTRY},         {"pipeline", 0, true, PIPELINE},
-    {"no-cira-opt", 0, false, NO_OPT}, {"check", 0, false, CHECK},
-    {"remarks", 0, false, REMARKS},    {"time", 0, false, TIME},
-    {"repeat", 0, true, REPEAT},       {"emit", 0, true, EMIT},
-    {"output", 'o', true, OUTPUT},     {"help", 'h', false, HELP_TEXT},
-    {"version", 'V', false, VERSION},
+    {"entry", 0, true, ENTRY},          {"pipeline", 0, true, PIPELINE},
+    {"no-cira-opt", 0, false, NO_OPT},  {"check", 0, false, CHECK},
+    {"remarks", 0, false, REMARKS},     {"time", 0, false, TIME},
+    {"repeat", 0, true, REPEAT},        {"emit", 0, true, EMIT},
+    {"cira-machine", 0, true, MACHINE}, {"output", 'o', true, OUTPUT},
+    {"help", 'h', false, HELP_TEXT},    {"version", 'V', false, VERSION},
 };
 enum { TABLE_COUNT = sizeof TABLE / sizeof TABLE[0] };
 
@@ -124,6 +127,9 @@ static void apply(jit_options_t *o, id_t_ id, const char *value) {
     break;
   case CHECK:
     o->check = true;
+    break;
+  case MACHINE:
+    o->machine = value;
     break;
   case REMARKS:
     o->remarks = true;

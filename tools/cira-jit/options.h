@@ -20,6 +20,7 @@ typedef struct jit_options {
   const char *file;
   const char *entry;    /* "main" */
   const char *pipeline; /* stages before the lowering; NULL: cira-default */
+  const char *machine;  /* file of the machine model; NULL: defaults */
   const char *output;   /* NULL: standard output */
   jit_emit_t emit;
   int opt_level;    /* 0 to 3 */

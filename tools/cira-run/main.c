@@ -84,8 +84,8 @@ static const char HELP[] =
     "  -V, --version           print the version and exit\n"
     "\n"
     "Options for FILE.mlir, see cira-jit --help: --entry=NAME,\n"
-    "--pipeline=STAGES, --no-cira-opt, --check, --remarks, --time,\n"
-    "--repeat=N, --emit=WHAT, --output=FILE.\n"
+    "--pipeline=STAGES, --no-cira-opt, --check, --cira-machine=FILE,\n"
+    "--remarks, --time, --repeat=N, --emit=WHAT, --output=FILE.\n"
     "\n"
     "SIZE is a number with an optional unit k, m, g or t (powers of 1024),\n"
     "such as 256M or 1.5GiB. TIME is a number with an optional unit us, ms\n"
@@ -130,6 +130,7 @@ static const struct option LONG_OPTIONS[] = {
     {"pipeline", required_argument, NULL, OPT_JIT},
     {"no-cira-opt", no_argument, NULL, OPT_JIT},
     {"check", no_argument, NULL, OPT_JIT},
+    {"cira-machine", required_argument, NULL, OPT_JIT},
     {"remarks", no_argument, NULL, OPT_JIT},
     {"time", no_argument, NULL, OPT_JIT},
     {"repeat", required_argument, NULL, OPT_JIT},

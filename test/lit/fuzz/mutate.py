@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 ARGS = ["--split-input-file", "--allow-unregistered-dialect",
-        "--pass-pipeline=builtin.module(canonicalize,cse,cira-default)",
         "-o", "/dev/null"]
+PIPELINES = ["canonicalize,cse,cira-default", "cira-to-llvm",
+             "cira-default,cira-to-llvm"]
 
 
 def pieces(text):
@@ -68,10 +69,11 @@ def main():
     for run in range(runs):
         text = mutate(rng, texts)
         try:
-            done = subprocess.run([tool] + ARGS, input=text.encode("latin-1", "replace"),
+            stages = PIPELINES[run % len(PIPELINES)]
+            done = subprocess.run([tool] + ARGS + [f"--pass-pipeline=builtin.module({stages})"], input=text.encode("latin-1", "replace"),
                                   capture_output=True, timeout=20)
             bad = done.returncode not in (0, 1)
-            what = f"exit code {done.returncode}"
+            what = f"exit code {done.returncode} of {stages}"
         except subprocess.TimeoutExpired:
             bad, what = True, "no end after 20 s"
         if bad:

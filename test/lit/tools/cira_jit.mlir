@@ -32,6 +32,15 @@
 // REMARK: remark: cira-place:
 // RUN: cira-jit --entry far %s 2>&1 | FileCheck %s --check-prefix=QUIET --implicit-check-not=remark
 // QUIET: 3
+// RUN: echo '{"llc_bytes": 8}' > %t.machine.json
+// RUN: cira-run --cira-machine=%t.machine.json --remarks --entry far %s 2>&1 | FileCheck %s --check-prefix=MACHINE
+// MACHINE: remark: cira-place: far: no access in a loop waits
+// RUN: not cira-jit --cira-machine %t.none.json %s 1 1 2>&1 | FileCheck %s --check-prefix=E19
+// E19: cira-jit: cannot open machine model
+// RUN: echo '{"speed": 1}' > %t.bad.json
+// RUN: not cira-jit --cira-machine %t.bad.json %s 1 1 2>&1 | FileCheck %s --check-prefix=E20
+// E20: error: {{.*}}speed
+// E20: cira-jit: machine model {{.*}} is not used
 // RUN: cira-jit --help | FileCheck %s --check-prefix=HELP
 // HELP: Usage: cira-jit
 // RUN: cira-jit --version | FileCheck %s --check-prefix=VERSION
