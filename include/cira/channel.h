@@ -423,10 +423,12 @@ static inline CIRA_MUST_USE cira_status_t cira_spsc_try_send(cira_channel_t *c,
   uint64_t offset = c->tx.offset;
   uint64_t pos = c->tx.pos + 1;
   memcpy(block + offset, msg, bytes);
+  /* pairs with: the acquire load in cira__spsc_ready. Directly after the
+   * payload, so that a receiver which polls the line cannot take it away in
+   * between. */
+  __atomic_store_n((uint64_t *)(void *)block, pos, __ATOMIC_RELEASE);
   /* relaxed: only for cira_channel_count */
   __atomic_store_n(&c->tx.pos, pos, __ATOMIC_RELAXED);
-  /* pairs with: the acquire load in cira__spsc_ready */
-  __atomic_store_n((uint64_t *)(void *)block, pos, __ATOMIC_RELEASE);
   offset += bytes;
   if (offset == c->used_bytes) {
     offset = sizeof(uint64_t);

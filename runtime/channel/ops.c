@@ -139,10 +139,23 @@ cira_status_t cira_channel_try_receive(cira_channel_t *c, void *out) {
                                   : argument_refuse("try_receive");
 }
 
+/* Tries before a wait is set up at all; the other side's answer is often only a
+ * cache line away. Not in tasks, which have better things to do. */
+#define EAGER_TRIES 48
+static bool eager(const cira_channel_t *c) {
+  return c->wait != CIRA_CHANNEL_SLEEP && !cira_parker_self()->is_task;
+}
+
 static __attribute__((noinline)) cira_status_t send_wait(cira_channel_t *c,
                                                          const void *msg,
                                                          uint64_t deadline_ns) {
   cira__channel_wait_t w;
+  for (int i = eager(c) ? EAGER_TRIES : 0; i > 0; i--) {
+    cira_status_t status = try_send(c, msg);
+    if (status != CIRA_AGAIN) {
+      return status;
+    }
+  }
   cira__channel_wait_begin(&w, c, CIRA_CHANNEL_SENDER, deadline_ns);
   for (;;) {
     cira_status_t waited = cira__channel_wait_step(&w);
@@ -157,6 +170,12 @@ static __attribute__((noinline)) cira_status_t send_wait(cira_channel_t *c,
 static __attribute__((noinline)) cira_status_t
 receive_wait(cira_channel_t *c, void *out, uint64_t deadline_ns) {
   cira__channel_wait_t w;
+  for (int i = eager(c) ? EAGER_TRIES : 0; i > 0; i--) {
+    cira_status_t status = try_receive(c, out);
+    if (status != CIRA_AGAIN) {
+      return status;
+    }
+  }
   cira__channel_wait_begin(&w, c, CIRA_CHANNEL_RECEIVER, deadline_ns);
   for (;;) {
     cira_status_t waited = cira__channel_wait_step(&w);

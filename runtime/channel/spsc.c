@@ -116,9 +116,9 @@ cira_status_t cira__spsc_reserve(cira_channel_t *c, uint32_t want,
 void cira__spsc_commit(cira_channel_t *c, uint32_t count) {
   uint64_t pos = c->tx.pos + count;
   uint64_t *word = word_of(c, c->tx.block);
-  __atomic_store_n(&c->tx.pos, pos, __ATOMIC_RELAXED);
   /* pairs with: the acquire load in cira__spsc_ready */
   __atomic_store_n(word, pos, __ATOMIC_RELEASE);
+  __atomic_store_n(&c->tx.pos, pos, __ATOMIC_RELAXED);
   if (pos == c->tx.end) {
     c->tx.offset = CIRA__CHANNEL_WORD;
     cira__spsc_advance(c, &c->tx.block, &c->tx.end);
