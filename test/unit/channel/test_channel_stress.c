@@ -160,8 +160,8 @@ static void spsc_threads(void **state) {
     for (uint32_t mode = 0; mode < 3; mode++) {
       for (uint32_t wait = 0; wait < 3; wait++) {
         exchange(CIRA_CHANNEL_SPSC, 1, 1, capacities[k], wait, 0, mode,
-                 wait == CIRA_CHANNEL_SPIN ? 300
-                 : capacities[k] < 8       ? 2000
+                 wait == CIRA_CHANNEL_SPIN ? 100
+                 : capacities[k] < 8       ? 1000
                                            : 20000);
       }
     }
@@ -175,13 +175,13 @@ static void mpmc_threads(void **state) {
     for (uint32_t mode = 0; mode < 3; mode++) {
       for (uint32_t wait = 0; wait < 3; wait++) {
         exchange(CIRA_CHANNEL_MPMC, 2, 2, capacities[k], wait, 0, mode,
-                 wait == CIRA_CHANNEL_SPIN ? 200
+                 wait == CIRA_CHANNEL_SPIN ? 50
                  : capacities[k] < 8       ? 1000
                                            : 5000);
       }
     }
   }
-  exchange(CIRA_CHANNEL_MPMC, 1, 4, 2, CIRA_CHANNEL_SLEEP, 0, 0, 4000);
+  exchange(CIRA_CHANNEL_MPMC, 1, 4, 2, CIRA_CHANNEL_SLEEP, 0, 0, 2000);
   exchange(CIRA_CHANNEL_MPMC, 4, 1, 2, CIRA_CHANNEL_SLEEP, 0, 0, 1000);
 }
 
@@ -190,8 +190,8 @@ static void mpmc_threads(void **state) {
 static void wakeups(void **state) {
   (void)state;
   for (uint32_t flags = 0; flags < 4; flags++) {
-    exchange(CIRA_CHANNEL_SPSC, 1, 1, 1, CIRA_CHANNEL_SLEEP, flags, 0, 5000);
-    exchange(CIRA_CHANNEL_MPMC, 2, 2, 2, CIRA_CHANNEL_SLEEP, flags, 0, 2500);
+    exchange(CIRA_CHANNEL_SPSC, 1, 1, 1, CIRA_CHANNEL_SLEEP, flags, 0, 2000);
+    exchange(CIRA_CHANNEL_MPMC, 2, 2, 2, CIRA_CHANNEL_SLEEP, flags, 0, 1000);
     exchange(CIRA_CHANNEL_MPMC, 3, 3, 4, CIRA_CHANNEL_ADAPTIVE, flags, 1, 2000);
   }
 }
