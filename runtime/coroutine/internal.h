@@ -142,6 +142,7 @@ struct cira_coro_pool {
   struct cira__slab *slabs;
   uint64_t stack_bytes, count, count_max;
   uint32_t guard;
+  int32_t guard_maps;       /* of this pool, in the process's count */
   _Atomic int64_t used;     /* taken, less given by the taking thread */
   _Atomic int64_t returned; /* given by others */
 };

@@ -118,6 +118,8 @@ void cira__pool_fini(cira_coro_pool_t *pool) {
              "been destroyed",
              (long long)used);
   }
+  (void)atomic_fetch_sub_explicit(&guard_maps, pool->guard_maps,
+                                  memory_order_relaxed);
   while (pool->slabs) {
     slab_t *slab = pool->slabs;
     pool->slabs = slab->next;
@@ -187,7 +189,7 @@ static cira_status_t slab_map(cira_coro_pool_t *pool) {
 }
 
 /* Guards the stack at `base`. Returns false when it needs a canary. */
-static bool guard_install(const cira_coro_pool_t *pool, uint8_t *base) {
+static bool guard_install(cira_coro_pool_t *pool, uint8_t *base) {
   if (pool->guard == CIRA_CORO_GUARD_PAGE &&
       madvise(base, CIRA_PAGE_BYTES, MADV_GUARD_INSTALL) == 0) {
     return true;
@@ -195,11 +197,16 @@ static bool guard_install(const cira_coro_pool_t *pool, uint8_t *base) {
   if (base == pool->slabs->at && pool->guard > CIRA_CORO_GUARD_PAGE) {
     return true; /* the slab's own */
   }
-  /* relaxed: a count */
-  return pool->guard != CIRA_CORO_GUARD_CANARY &&
-         atomic_fetch_add_explicit(&guard_maps, 1, memory_order_relaxed) <
-             GUARD_MAPS_MAX &&
-         mprotect(base, CIRA_PAGE_BYTES, PROT_NONE) == 0;
+  if (pool->guard == CIRA_CORO_GUARD_CANARY ||
+      /* relaxed: a count */
+      atomic_load_explicit(&guard_maps, memory_order_relaxed) >=
+          GUARD_MAPS_MAX ||
+      mprotect(base, CIRA_PAGE_BYTES, PROT_NONE) < 0) {
+    return false;
+  }
+  (void)atomic_fetch_add_explicit(&guard_maps, 1, memory_order_relaxed);
+  pool->guard_maps++;
+  return true;
 }
 
 static cira_status_t stack_carve(cira_coro_pool_t *pool, cira_coro_t **out) {

@@ -263,11 +263,42 @@ static void guards(void **state) {
 #endif
 }
 
+/* More stacks than there could be mappings, whatever the guard. */
+static void many_stacks(void **state) {
+  (void)state;
+#if defined(CIRA_SANITIZED)
+  skip(); /* the thread sanitizer has 8000 fibres */
+#else
+  enum { N = 40000 };
+  static cira_coro_t *co[N];
+  static count_t c;
+  for (uint32_t guard = 0; guard <= CIRA_CORO_GUARD_CANARY; guard++) {
+    cira_coro_pool_t *pool;
+    cira_coro_options_t o = cira_coro_options_default();
+    o.guard = guard;
+    cira_status_t status = cira_coro_pool_create(&o, &pool);
+    if (status == CIRA_E_UNSUPPORTED && guard == CIRA_CORO_GUARD_PAGE) {
+      continue;
+    }
+    assert_int_equal(status, CIRA_OK);
+    for (uint32_t i = 0; i < N; i++) {
+      assert_int_equal(cira_coro_create(pool, counts, &c, &co[i]), CIRA_OK);
+      assert_int_equal(cira_coro_resume(co[i]), CIRA_PENDING);
+    }
+    for (uint32_t i = 0; i < N; i++) {
+      assert_int_equal(cira_coro_resume(co[i]), CIRA_PENDING);
+      assert_int_equal(cira_coro_destroy(co[i]), CIRA_OK);
+    }
+    cira_coro_pool_destroy(pool);
+  }
+#endif
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(resume_and_yield), cmocka_unit_test(nested),
       cmocka_unit_test(bad_input),        cmocka_unit_test(failing_allocation),
-      cmocka_unit_test(guards),
+      cmocka_unit_test(guards),           cmocka_unit_test(many_stacks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

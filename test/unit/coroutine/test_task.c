@@ -7,6 +7,7 @@
 #include "cira/channel.h"
 #include "cira/coro.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -19,6 +20,41 @@
 #include <cmocka.h>
 
 #define PATIENCE_NS 60000000000ull
+
+static int fail_after = -1; /* the N-th of these calls from now fails */
+static bool fails(void) {
+  return fail_after >= 0 && fail_after-- == 0;
+}
+void *__real_calloc(size_t, size_t);
+void *__wrap_calloc(size_t, size_t);
+void *__wrap_calloc(size_t count, size_t bytes) {
+  return fails() ? NULL : __real_calloc(count, bytes);
+}
+void *__real_aligned_alloc(size_t, size_t);
+void *__wrap_aligned_alloc(size_t, size_t);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
+  return fails() ? NULL : __real_aligned_alloc(alignment, bytes);
+}
+int __real_epoll_create1(int);
+int __wrap_epoll_create1(int);
+int __wrap_epoll_create1(int flags) {
+  errno = EMFILE;
+  return fails() ? -1 : __real_epoll_create1(flags);
+}
+int __real_eventfd(unsigned, int);
+int __wrap_eventfd(unsigned, int);
+int __wrap_eventfd(unsigned value, int flags) {
+  errno = EMFILE;
+  return fails() ? -1 : __real_eventfd(value, flags);
+}
+int __real_pthread_create(pthread_t *, const pthread_attr_t *,
+                          void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *, const pthread_attr_t *,
+                          void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,
+                          void *(*fn)(void *), void *argument) {
+  return fails() ? EAGAIN : __real_pthread_create(id, attr, fn, argument);
+}
 
 static cira_sched_t *sched_make(uint32_t threads) {
   cira_sched_options_t o = cira_sched_options_default();
@@ -568,6 +604,40 @@ static void bad_input(void **state) {
   run_and_destroy(s);
 }
 
+/* Two workers: whatever fails, nothing is left behind, and what is right
+ * afterwards works. */
+static void failing_calls(void **state) {
+  (void)state;
+  cira_sched_options_t o = cira_sched_options_default();
+  cira_sched_t *s = NULL;
+  o.thread_count = 2;
+  int n = 0;
+  cira_status_t status;
+  for (;; n++) {
+    fail_after = n;
+    status = cira_sched_create(&o, &s);
+    if (status == CIRA_OK) {
+      break;
+    }
+    assert_true(status == CIRA_E_NOMEM || status == CIRA_E_SYSTEM);
+    assert_null(s);
+  }
+  assert_int_equal(n, 6); /* two of memory, two for each worker */
+  cira_task_t t;
+  spread_t p = {.s = s};
+  int64_t result = 1;
+  fail_after = -1;
+  assert_int_equal(cira_sched_spawn(s, spreads, &p, 0, 0, &t), CIRA_OK);
+  fail_after = 0;
+  assert_int_equal(cira_sched_run(s), CIRA_E_SYSTEM);
+  fail_after = -1;
+  assert_int_equal(cira_sched_run(s), CIRA_OK);
+  assert_int_equal(cira_task_join(t, 0, &result), CIRA_OK);
+  assert_int_equal(result, 0);
+  assert_int_equal(atomic_load(&p.sum), 4000);
+  run_and_destroy(s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spawn_and_join),   cmocka_unit_test(channels),
@@ -575,6 +645,7 @@ int main(void) {
       cmocka_unit_test(waitables),        cmocka_unit_test(descriptors),
       cmocka_unit_test(stealing),         cmocka_unit_test(keep_and_stop),
       cmocka_unit_test(by_hand_in_tasks), cmocka_unit_test(bad_input),
+      cmocka_unit_test(failing_calls),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
