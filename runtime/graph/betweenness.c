@@ -183,8 +183,8 @@ cira_status_t cira_graph_betweenness(const cira_graph_t *g,
   for (uint64_t v = 0; v < n; v++) {
     out_score[v] = 0;
   }
-  if ((status = cira__state(&e, n * sizeof *b.node, &b.node)) == CIRA_OK) {
-    status = cira__state(&e, n * sizeof *b.order, &b.order);
+  if ((status = cira__state_raw(&e, n * sizeof *b.node, &b.node)) == CIRA_OK) {
+    status = cira__state_raw(&e, n * sizeof *b.order, &b.order);
   }
   for (uint64_t i = 0; status == CIRA_OK && i < count; i++) {
     b.source = sources[i];

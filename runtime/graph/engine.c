@@ -69,11 +69,21 @@ void cira__engine_close(cira__engine_t *e) {
   }
 }
 
-cira_status_t cira__state(const cira__engine_t *e, uint64_t bytes, void *out) {
-  void *p = cira_graph_state_alloc(e->graph, bytes, e->run.flags);
+static cira_status_t state(const cira__engine_t *e, uint64_t bytes, bool zeroed,
+                           void *out) {
+  void *p = cira__state_alloc(e->graph, bytes, e->run.flags, zeroed);
   memcpy(out, &p, sizeof p);
   return p != NULL ? CIRA_OK
                    : cira__graph_no_memory("the states of vertices", bytes);
+}
+
+cira_status_t cira__state(const cira__engine_t *e, uint64_t bytes, void *out) {
+  return state(e, bytes, true, out);
+}
+
+cira_status_t cira__state_raw(const cira__engine_t *e, uint64_t bytes,
+                              void *out) {
+  return state(e, bytes, false, out);
 }
 
 cira_status_t cira__vertex_check(const cira_graph_t *g, uint64_t vertex,

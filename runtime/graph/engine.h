@@ -31,6 +31,7 @@
 #define CIRA__RING 128u    /* power of two, > 2 * look_ahead */
 #define CIRA__SLICE 32u    /* neighbours asked for at once */
 #define CIRA__AHEAD_MAX 32u
+#define CIRA__DENSE_AHEAD 16u /* vertices */
 #define CIRA__FETCH_BLOCK 32u /* vertices whose pages are requested at once */
 #define CIRA__SMALL 4096u     /* work that one thread does alone */
 
@@ -94,6 +95,9 @@ cira_status_t cira__vertex_check(const cira_graph_t *g, uint64_t vertex,
                                  const char *what);
 /* The state of an algorithm, or CIRA_E_NOMEM. */
 cira_status_t cira__state(const cira__engine_t *e, uint64_t bytes, void *out);
+/* The same, with whatever is in it. */
+cira_status_t cira__state_raw(const cira__engine_t *e, uint64_t bytes,
+                              void *out);
 
 /* The next part of the step's vertices; false: none are left. */
 CIRA__INLINE bool cira__take(cira__engine_t *e, uint64_t *lo, uint64_t *hi) {
@@ -300,46 +304,91 @@ CIRA__INLINE uint64_t cira__span_row(const cira__engine_t *e,
 
 typedef bool (*cira__wanted_fn)(void *c, cira_graph_worker_t *w, uint32_t v);
 
+typedef struct {
+  cira__span_t rows, neighbours, weights;
+} cira__spans_t;
+
+/* A list that is not within the spans: piece by piece. */
+CIRA__INLINE void cira__dense_pieces(cira__engine_t *e, cira_graph_worker_t *w,
+                                     const cira__csr_t *csr, uint64_t at,
+                                     uint64_t to, cira__spans_t *s,
+                                     cira_graph_list_t *l, cira__list_fn list,
+                                     void *c) {
+  while (at < to) {
+    if (at - s->neighbours.lo >= s->neighbours.hi - s->neighbours.lo) {
+      cira__span_open(e, csr->neighbours, 4, at, e->graph->edges,
+                      &s->neighbours);
+    }
+    l->neighbours = (const uint32_t *)(const void *)s->neighbours.p +
+                    (at - s->neighbours.lo);
+    l->readable = s->neighbours.hi - at;
+    if (csr->weights != NULL) {
+      if (at - s->weights.lo >= s->weights.hi - s->weights.lo) {
+        cira__span_open(e, csr->weights, 4, at, e->graph->edges, &s->weights);
+      }
+      l->weights =
+          (const int32_t *)(const void *)s->weights.p + (at - s->weights.lo);
+      l->readable = cira__min_u64(l->readable, s->weights.hi - at);
+    }
+    l->count = cira__min_u64(to - at, l->readable);
+    if (!list(c, w, l)) {
+      break;
+    }
+    at += l->count;
+  }
+}
+
+/* Where element 0 of a span's array would be: only for elements within. */
+CIRA__INLINE uintptr_t cira__span_zero(const cira__span_t *s, uint64_t bytes) {
+  return (uintptr_t)s->p - s->lo * bytes;
+}
+
 /* Vertices lo..hi in order: those that are wanted, and their lists. `end` is
- * called for each wanted vertex. */
+ * called for each wanted vertex. What the common case needs is in locals. */
 CIRA__INLINE void cira__dense(cira__engine_t *e, cira_graph_worker_t *w,
                               const cira__csr_t *csr, uint64_t lo, uint64_t hi,
                               cira__wanted_fn wanted, cira__list_fn list,
                               cira__end_fn end, void *c) {
-  cira__span_t rows = {0}, lists = {0}, weights = {0};
+  cira__spans_t s = {0};
   cira_graph_list_t l = {.active = e->active};
+  uintptr_t rows = 0, neighbours = 0;
+  uint64_t row_hi = 0, list_hi = 0, edges = 0;
   for (uint64_t v = lo; v < hi; v++) {
+    uint64_t at, to;
     if (wanted != NULL && !wanted(c, w, (uint32_t)v)) {
       continue;
     }
-    uint64_t at = cira__span_row(e, csr, v, &rows);
-    uint64_t to = cira__span_row(e, csr, v + 1, &rows);
+    if (CIRA_LIKELY(v + 1 < row_hi)) {
+      at = ((const uint64_t *)rows)[v];
+      to = ((const uint64_t *)rows)[v + 1];
+    } else {
+      at = cira__span_row(e, csr, v, &s.rows);
+      to = cira__span_row(e, csr, v + 1, &s.rows);
+      rows = cira__span_zero(&s.rows, 8);
+      row_hi = s.rows.hi;
+    }
+    edges += to - at;
     l.vertex = (uint32_t)v;
-    w->edges += to - at;
-    while (at < to) {
-      if (CIRA_UNLIKELY(at - lists.lo >= lists.hi - lists.lo)) {
-        cira__span_open(e, csr->neighbours, 4, at, e->graph->edges, &lists);
-      }
-      l.neighbours = (const uint32_t *)(const void *)lists.p + (at - lists.lo);
-      l.readable = lists.hi - at;
-      if (csr->weights != NULL) {
-        if (CIRA_UNLIKELY(at - weights.lo >= weights.hi - weights.lo)) {
-          cira__span_open(e, csr->weights, 4, at, e->graph->edges, &weights);
-        }
-        l.weights =
-            (const int32_t *)(const void *)weights.p + (at - weights.lo);
-        l.readable = cira__min_u64(l.readable, weights.hi - at);
-      }
-      l.count = cira__min_u64(to - at, l.readable);
-      if (!list(c, w, &l)) {
-        break;
-      }
-      at += l.count;
+    if (wanted != NULL && v + CIRA__DENSE_AHEAD < row_hi) {
+      /* Lists are left early and skipped: no stride for the hardware. */
+      __builtin_prefetch((const uint32_t *)neighbours +
+                         ((const uint64_t *)rows)[v + CIRA__DENSE_AHEAD]);
+    }
+    if (CIRA_LIKELY(to <= list_hi)) {
+      l.neighbours = (const uint32_t *)neighbours + at;
+      l.count = to - at;
+      l.readable = list_hi - at;
+      (void)list(c, w, &l);
+    } else {
+      cira__dense_pieces(e, w, csr, at, to, &s, &l, list, c);
+      neighbours = cira__span_zero(&s.neighbours, 4);
+      list_hi = csr->weights == NULL ? s.neighbours.hi : 0;
     }
     if (end != NULL) {
       end(c, w, (uint32_t)v);
     }
   }
+  w->edges += edges;
 }
 
 /* ---- states --------------------------------------------------------------

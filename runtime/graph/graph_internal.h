@@ -31,6 +31,9 @@ void cira__block_free(cira__block_t *b);
 cira_status_t cira__block_grow(cira__block_t *b, uint64_t used_bytes,
                                uint64_t bytes, const char *what);
 cira_status_t cira__graph_no_memory(const char *what, uint64_t bytes);
+/* cira_graph_state_alloc; zeroed or not. */
+void *cira__state_alloc(const cira_graph_t *graph, uint64_t bytes,
+                        uint32_t flags, bool zeroed);
 
 struct cira_graph_edges {
   uint64_t count, room;

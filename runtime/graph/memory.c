@@ -116,12 +116,24 @@ static void *charged_alloc(uint64_t bytes) {
   return p;
 }
 
-void *cira_graph_state_alloc(const cira_graph_t *graph, uint64_t bytes,
-                             uint32_t flags) {
+/* Not aligned: what calloc has fresh from the kernel need not be zeroed. */
+static void *local_state(uint64_t bytes, bool zeroed) {
+  void *raw = zeroed ? calloc(1, bytes) : malloc(bytes);
+  if (raw != NULL && bytes >= 2 * HUGE_BYTES && !cira_space_contains(raw)) {
+    uintptr_t first = cira__align_up((uintptr_t)raw, CIRA_PAGE_BYTES);
+    uintptr_t last = cira__align_down((uintptr_t)raw + bytes, CIRA_PAGE_BYTES);
+    (void)madvise((void *)first, last - first, MADV_HUGEPAGE);
+  }
+  return raw;
+}
+
+void *cira__state_alloc(const cira_graph_t *graph, uint64_t bytes,
+                        uint32_t flags, bool zeroed) {
   if (bytes > PTRDIFF_MAX - 2 * HUGE_BYTES) {
     return NULL;
   }
-  bytes = cira__align_up(bytes + CIRA_LINE_BYTES, CIRA_PAGE_BYTES);
+  /* A line for the head, and one to align. */
+  bytes = cira__align_up(bytes + 2 * CIRA_LINE_BYTES, CIRA_PAGE_BYTES);
   state_kind_t kind = STATE_LOCAL;
   void *raw = NULL;
   if (graph->place == CIRA_GRAPH_FAR) {
@@ -129,10 +141,10 @@ void *cira_graph_state_alloc(const cira_graph_t *graph, uint64_t bytes,
     raw = (flags & CIRA_GRAPH_F_PLAIN) == 0 ? charged_alloc(bytes) : NULL;
     if (raw == NULL) {
       kind = STATE_FAR;
-      raw = cira_heap_far_alloc(bytes + CIRA_LINE_BYTES);
+      raw = cira_heap_far_alloc(bytes);
     }
-  } else if ((raw = local_alloc(bytes)) != NULL) {
-    memset(raw, 0, bytes);
+  } else {
+    raw = local_state(bytes, zeroed);
   }
   if (raw == NULL) {
     return NULL;
@@ -143,6 +155,11 @@ void *cira_graph_state_alloc(const cira_graph_t *graph, uint64_t bytes,
   *(state_head_t *)(void *)(p - CIRA_LINE_BYTES) =
       (state_head_t){.raw = raw, .bytes = bytes, .kind = kind};
   return p;
+}
+
+void *cira_graph_state_alloc(const cira_graph_t *graph, uint64_t bytes,
+                             uint32_t flags) {
+  return cira__state_alloc(graph, bytes, flags, true);
 }
 
 void cira_graph_state_free(void *state) {

@@ -5,10 +5,13 @@
  * sees only the one before, whatever the order of vertices.
  */
 #include <math.h>
+#include <unistd.h>
 
 #include "graph/engine.h"
 
-#define AHEAD 64u /* edges */
+#define AHEAD 64u               /* edges */
+#define TILE 512u               /* vertices whose sums stay in the cache */
+#define CACHE_BYTES (16u << 20) /* where the machine does not tell */
 
 typedef struct {
   float *score;
@@ -16,6 +19,7 @@ typedef struct {
   const float *given;
   float *giving;
   float base, damping;
+  bool ahead; /* the array is too large for the caches */
 } rank_t;
 
 typedef struct {
@@ -42,49 +46,106 @@ static void share_step(cira__engine_t *e, cira_graph_worker_t *w) {
 CIRA__INLINE bool gather(void *c, cira_graph_worker_t *w,
                          const cira_graph_list_t *l) {
   rank_worker_t *me = c;
-  const float *given = me->rank->given;
-  const uint32_t *u = l->neighbours;
-  uint64_t n = l->count;
-  float a = 0, b = 0;
+  float sum = 0;
   (void)w;
-  if (CIRA_LIKELY(l->readable >= n + AHEAD)) {
-    uint64_t i = 0;
-    for (; i + 2 <= n; i += 2) {
-      __builtin_prefetch(&given[u[i + AHEAD]]);
-      __builtin_prefetch(&given[u[i + 1 + AHEAD]]);
-      a += given[u[i]];
-      b += given[u[i + 1]];
-    }
-    if (i < n) {
-      __builtin_prefetch(&given[u[i + AHEAD]]);
-      a += given[u[i]];
-    }
-  } else {
-    for (uint64_t i = 0; i < n; i++) {
-      a += given[u[i]];
-    }
+  for (uint64_t i = 0; i < l->count; i++) {
+    sum += me->rank->given[l->neighbours[i]];
   }
-  me->sum += a + b;
+  me->sum += sum;
   return true;
 }
 
-CIRA__INLINE void apply(void *c, cira_graph_worker_t *w, uint32_t v) {
+CIRA__INLINE void keep(void *c, cira_graph_worker_t *w, uint32_t v) {
   rank_worker_t *me = c;
-  const rank_t *r = me->rank;
-  float score = r->base + r->damping * me->sum;
   (void)w;
-  me->change += fabsf(score - r->score[v]);
-  me->idle += r->share[v] == 0 ? score : 0;
-  r->score[v] = score;
-  r->giving[v] = score * r->share[v];
+  me->rank->giving[v] = me->sum; /* until apply turns it into what v gives */
   me->sum = 0;
+}
+
+/* Sums of n vertices to scores. Sums may be taken in any order, so that all of
+ * it is vectorised. */
+__attribute__((noinline)) static void
+apply(uint64_t n, float base, float damping, float *restrict score,
+      float *restrict giving, const float *restrict share, rank_worker_t *me) {
+#ifdef __clang__
+#pragma clang fp reassociate(on)
+#endif
+  float change = 0, idle = 0;
+  for (uint64_t v = 0; v < n; v++) {
+    float x = base + damping * giving[v];
+    change += fabsf(x - score[v]);
+    idle += share[v] == 0 ? x : 0;
+    score[v] = x;
+    giving[v] = x * share[v];
+  }
+  me->change += (double)change;
+  me->idle += (double)idle;
+}
+
+/* Vertices lo..hi whose rows and lists can be read in one piece: the plain
+ * loop. Returns false when they cannot. */
+CIRA__INLINE bool gather_tile(cira__engine_t *e, const rank_t *r, uint64_t lo,
+                              uint64_t hi, bool ahead, cira__span_t *rows,
+                              cira__span_t *lists) {
+  const cira__csr_t *in = &e->graph->in;
+  uint64_t at = cira__span_row(e, in, lo, rows);
+  if (rows->hi <= hi) {
+    return false;
+  }
+  const uint64_t *row = (const uint64_t *)cira__span_zero(rows, 8);
+  if (at < row[hi] && at - lists->lo >= lists->hi - lists->lo) {
+    cira__span_open(e, in->neighbours, 4, at, e->graph->edges, lists);
+  }
+  uint64_t safe = ahead ? AHEAD : 0;
+  if (row[hi] + safe > lists->hi) {
+    return false;
+  }
+  const uint32_t *u = (const uint32_t *)cira__span_zero(lists, 4);
+  const float *given = r->given;
+  float *giving = r->giving;
+  for (uint64_t v = lo; v < hi; v++) {
+    float a = 0, b = 0;
+    uint64_t to = row[v + 1];
+    for (; at + 2 <= to; at += 2) {
+      if (ahead) {
+        __builtin_prefetch(&given[u[at + AHEAD]]);
+        __builtin_prefetch(&given[u[at + 1 + AHEAD]]);
+      }
+      a += given[u[at]];
+      b += given[u[at + 1]];
+    }
+    if (at < to) {
+      a += given[u[at++]];
+    }
+    giving[v] = a + b;
+  }
+  return true;
+}
+
+CIRA__INLINE void rank_part(cira__engine_t *e, cira_graph_worker_t *w,
+                            uint64_t lo, uint64_t end, bool ahead,
+                            rank_worker_t *me) {
+  const rank_t *r = me->rank;
+  cira__span_t rows = {0}, lists = {0};
+  for (uint64_t hi; lo < end; lo = hi) {
+    hi = cira__min_u64(lo + TILE, end);
+    if (!gather_tile(e, r, lo, hi, ahead, &rows, &lists)) {
+      cira__dense(e, w, &e->graph->in, lo, hi, NULL, gather, keep, me);
+    }
+    apply(hi - lo, r->base, r->damping, r->score + lo, r->giving + lo,
+          r->share + lo, me);
+  }
 }
 
 static void rank_step(cira__engine_t *e, cira_graph_worker_t *w) {
   rank_worker_t me = *(rank_worker_t *)w->local; /* not shared while we work */
   uint64_t lo, hi;
   while (cira__take(e, &lo, &hi)) {
-    cira__dense(e, w, &e->graph->in, lo, hi, NULL, gather, apply, &me);
+    if (me.rank->ahead) {
+      rank_part(e, w, lo, hi, true, &me);
+    } else {
+      rank_part(e, w, lo, hi, false, &me);
+    }
   }
   *(rank_worker_t *)w->local = me;
 }
@@ -158,9 +219,11 @@ cira_status_t cira_graph_pagerank(const cira_graph_t *g, double damping,
     return status;
   }
   r.damping = (float)damping;
-  if ((status = cira__state(&e, n * 4, &arrays[0])) == CIRA_OK &&
-      (status = cira__state(&e, n * 4, &arrays[1])) == CIRA_OK &&
-      (status = cira__state(&e, n * 4, &r.share)) == CIRA_OK &&
+  long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  r.ahead = n * 4 > (uint64_t)(cache > 0 ? cache : CACHE_BYTES) / 2;
+  if ((status = cira__state_raw(&e, n * 4, &arrays[0])) == CIRA_OK &&
+      (status = cira__state_raw(&e, n * 4, &arrays[1])) == CIRA_OK &&
+      (status = cira__state_raw(&e, n * 4, &r.share)) == CIRA_OK &&
       (status = cira__engine_step(&e, share_step, NULL, n, n, NULL, 0)) ==
           CIRA_OK) {
     status = rank_rounds(&e, &r, arrays, tolerance, rounds_max, &rounds);

@@ -113,10 +113,10 @@ cira_status_t cira__rounds(cira__engine_t *e, const cira__rounds_t *how,
                       "has %llu",
                       (unsigned long long)count, (unsigned long long)n);
   }
-  if ((status = cira__state(e, n * 4, &r.queue[0])) == CIRA_OK &&
-      (status = cira__state(e, n * 4, &r.queue[1])) == CIRA_OK &&
+  if ((status = cira__state_raw(e, n * 4, &r.queue[0])) == CIRA_OK &&
+      (status = cira__state_raw(e, n * 4, &r.queue[1])) == CIRA_OK &&
       how->pull != NULL) {
-    status = cira__state(e, (n + 63) / 64 * 8, &r.bits);
+    status = cira__state_raw(e, (n + 63) / 64 * 8, &r.bits);
   }
   if (status == CIRA_OK && frontier == NULL) {
     count = n;
