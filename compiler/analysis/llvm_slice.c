@@ -81,11 +81,71 @@ static bool is_computed_ahead(MlirOperation op) {
          !ciraOperationHasName(op, "llvm.srem");
 }
 
+/* The operand of a branch that becomes argument `index` of its successor `way`;
+ * null if this is no plain branch. */
+static MlirValue passed(MlirOperation op, intptr_t way, intptr_t index) {
+  intptr_t first = 0;
+  if (ciraOperationHasName(op, "llvm.cond_br")) {
+    MlirAttribute sizes =
+        mlirOperationGetAttributeByName(op, cira__str("operandSegmentSizes"));
+    first = 1 + (way ? mlirDenseI32ArrayGetElement(sizes, 1) : 0);
+  } else if (!ciraOperationHasName(op, "llvm.br")) {
+    return (MlirValue){NULL};
+  }
+  return mlirOperationGetOperand(op, first + index);
+}
+
+/* What an argument of the header of loop `number` is in the first iteration;
+ * null if several blocks lead there. */
+static MlirValue entry_value(const cira_llvm_loops_t *loops, int64_t number,
+                             intptr_t index) {
+  MlirValue found = {NULL};
+  MlirBlock block =
+      mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
+  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
+    MlirOperation last = cira__terminator(block);
+    for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(last); i++) {
+      if (mlirBlockEqual(mlirOperationGetSuccessor(last, i),
+                         loops->items[number].header) &&
+          !cira_llvm_loop_contains(loops, number, block)) {
+        if (!mlirValueIsNull(found)) {
+          return (MlirValue){NULL};
+        }
+        found = passed(last, i, index);
+      }
+    }
+  }
+  return found;
+}
+
+static bool visit_inner(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                        MlirValue value, int64_t number) {
+  for (int i = 0; i < slice->inner_count; i++) {
+    if (mlirValueEqual(slice->inner[i], value)) {
+      return true;
+    }
+  }
+  MlirValue entry =
+      entry_value(loops, number, mlirBlockArgumentGetArgNumber(value));
+  if (mlirValueIsNull(entry) || slice->inner_count == cira_slice_loads_max) {
+    return fail(slice, "the address is one of several, by a condition");
+  }
+  slice->inner[slice->inner_count] = value;
+  slice->entries[slice->inner_count++] = entry;
+  return visit(loops, slice, entry);
+}
+
 static bool visit_argument(const cira_llvm_loops_t *loops, cira_slice_t *slice,
                            MlirValue value) {
   MlirBlock owner = mlirBlockArgumentGetOwner(value);
   if (!mlirBlockEqual(owner, loops->items[slice->loop].header)) {
-    return fail(slice, "the address is one of several, by a condition");
+    int64_t number = cira_llvm_block_loop(owner);
+    bool is_header = number >= 0 && number != slice->loop &&
+                     loops->items[number].parent == slice->loop &&
+                     mlirBlockEqual(owner, loops->items[number].header);
+    return is_header
+               ? visit_inner(loops, slice, value, number)
+               : fail(slice, "the address is one of several, by a condition");
   }
   if (!cira_llvm_loop_step(loops, slice->loop,
                            mlirBlockArgumentGetArgNumber(value))) {
@@ -111,11 +171,10 @@ static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
       has(slice->index_loads, slice->index_count, op)) {
     return true;
   }
-  if (cira_llvm_block_loop(block) != slice->loop) {
-    return fail(slice, "the address is computed by a loop inside");
-  }
   if (ciraOperationHasName(op, "llvm.load")) {
-    return visit_load(loops, slice, op);
+    return cira_llvm_block_loop(block) == slice->loop
+               ? visit_load(loops, slice, op)
+               : fail(slice, "the address is read by a loop inside");
   }
   if (!is_computed_ahead(op)) {
     return fail(slice, "the address is computed by what cannot be done ahead");
@@ -214,11 +273,20 @@ bool cira_slice_feeds_branch(const cira_llvm_loops_t *loops, int64_t number,
 /* ---- the same object ------------------------------------------------------
  */
 
+static bool is_constant(MlirValue value) {
+  int64_t number;
+  return ciraValueGetConstant(value, &number);
+}
+
 /* The address without constant offsets on top. */
 static MlirValue root_of(MlirValue address) {
   MlirOperation op;
-  while (cira__def_is(address, "llvm.getelementptr", &op) &&
-         mlirOperationGetNumOperands(op) == 1) {
+  while (cira__def_is(address, "llvm.getelementptr", &op)) {
+    for (intptr_t i = 1; i < mlirOperationGetNumOperands(op); i++) {
+      if (!is_constant(mlirOperationGetOperand(op, i))) {
+        return address;
+      }
+    }
     address = mlirOperationGetOperand(op, 0);
   }
   return address;
@@ -240,8 +308,10 @@ bool cira_slice_same_object(MlirValue a, MlirValue b) {
     return false;
   }
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(x); i++) {
-    if (!mlirValueEqual(mlirOperationGetOperand(x, i),
-                        mlirOperationGetOperand(y, i))) {
+    MlirValue one = mlirOperationGetOperand(x, i);
+    MlirValue other = mlirOperationGetOperand(y, i);
+    if (!mlirValueEqual(one, other) &&
+        (i == 0 || !is_constant(one) || !is_constant(other))) {
       return false;
     }
   }

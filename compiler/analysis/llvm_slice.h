@@ -20,11 +20,17 @@ typedef struct cira_slice {
   MlirOperation loads[cira_slice_loads_max]; /* those among `ops` */
   int load_count;
   int counter_count; /* uses of arguments of the header */
-  const char *why;   /* if there is no slice */
+  /* Arguments of loops inside, seen in their first iteration only. */
+  MlirValue inner[cira_slice_loads_max];
+  MlirValue entries[cira_slice_loads_max]; /* what they are there */
+  int inner_count;
+  const char *why; /* if there is no slice */
 } cira_slice_t;
 
-/* Takes `address`, used in loop `number`, apart. False: `out_slice->why` says
- * what stands in the way. */
+/* Takes `address`, used in loop `number` or in one inside it, apart. In a loop
+ * inside, it is the address of the first iteration there: the head of a chain.
+ * False: `out_slice->why` says what stands in the way; NULL: that the loop is
+ * not bounded. */
 bool cira_slice_get(const cira_llvm_loops_t *loops, int64_t number,
                     MlirValue address, cira_slice_t *out_slice);
 

@@ -142,7 +142,7 @@ static bool place(const work_t *w, candidate_t *c) {
 
 /* Why an access that is indirect cannot be asked for ahead; NULL: it can. */
 static const char *why_not(const work_t *w, candidate_t *c, MlirOperation op) {
-  static char text[160];
+  static _Thread_local char text[160]; /* until the next call */
   const cira_llvm_loop_t *loop = &w->loops.items[c->loop];
   int64_t extent;
   if (mlirBlockIsNull(loop->header)) {
@@ -166,6 +166,9 @@ static const char *why_not(const work_t *w, candidate_t *c, MlirOperation op) {
   if (!place(w, c)) {
     return "where the loop ends cannot be computed ahead";
   }
+  if (c->slice.inner_count == 0 && cira__loop_of(op) != c->loop) {
+    return "the address belongs to the loop inside";
+  }
   if (cira_llvm_block_percent(mlirOperationGetBlock(op)) < percent_min) {
     return "it is done in few iterations only";
   }
@@ -179,34 +182,55 @@ static const char *why_not(const work_t *w, candidate_t *c, MlirOperation op) {
   return NULL;
 }
 
-/* Adds an access to the candidate of its object, or as a new one. */
+/* Is there a candidate for the object already? Adds the access to it. */
+static bool merge(work_t *w, const candidate_t *c) {
+  for (int i = 0; i < w->count; i++) {
+    candidate_t *other = &w->items[i];
+    if (other->loop == c->loop &&
+        cira_slice_same_object(other->address, c->address)) {
+      other->written |= c->written;
+      other->branchy |= c->branchy;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Adds an access as a candidate of loop `number`; false: `*why`. */
+static bool add_candidate(work_t *w, MlirOperation op, int64_t number,
+                          const char **why) {
+  candidate_t c = {.access = op, .loop = number};
+  is_access(op, &c.address);
+  c.written = mlirOperationGetNumResults(op) == 0;
+  c.branchy =
+      !c.written &&
+      cira_slice_feeds_branch(&w->loops, number, mlirOperationGetResult(op, 0));
+  if (merge(w, &c)) {
+    return true;
+  }
+  *why = why_not(w, &c, op);
+  if (!*why && w->count < candidates_max) {
+    w->items[w->count++] = c;
+  }
+  return !*why;
+}
+
+/* An access whose address follows from what the loop reads. In a loop inside
+ * another, it may be the head of a chain that the outer one finds. */
 static void consider(work_t *w, MlirOperation op) {
-  candidate_t c = {.access = op};
+  MlirValue address;
   int64_t stride;
-  c.loop = cira__loop_of(op);
-  if (!is_access(op, &c.address) || c.loop < 0 ||
+  int64_t number = cira__loop_of(op);
+  const char *why, *unused;
+  if (number < 0 || !is_access(op, &address) ||
       mlirAttributeIsNull(cira__attr_get(op, "cira.facts")) ||
       cira__fact_number(op, "stride_bytes", &stride)) {
     return; /* the same each time, or walked by the hardware itself */
   }
-  c.written = mlirOperationGetNumResults(op) == 0;
-  c.branchy =
-      !c.written &&
-      cira_slice_feeds_branch(&w->loops, c.loop, mlirOperationGetResult(op, 0));
-  for (int i = 0; i < w->count; i++) {
-    candidate_t *other = &w->items[i];
-    if (other->loop == c.loop &&
-        cira_slice_same_object(other->address, c.address)) {
-      other->written |= c.written;
-      other->branchy |= c.branchy;
-      return;
-    }
-  }
-  const char *why = why_not(w, &c, op);
-  if (why) {
+  int64_t parent = w->loops.items[number].parent;
+  if (!add_candidate(w, op, number, &why) &&
+      (parent < 0 || !add_candidate(w, op, parent, &unused))) {
     missed(op, why);
-  } else if (w->count < candidates_max) {
-    w->items[w->count++] = c;
   }
 }
 
@@ -397,6 +421,16 @@ static void set_ahead(builder_t *b, MlirValue from, MlirValue to) {
   b->to[b->map_count++] = to;
 }
 
+/* The value that stands for an argument of a loop inside: what it is first. */
+static MlirValue entered(const candidate_t *c, MlirValue value) {
+  for (int i = 0; i < c->slice.inner_count; i++) {
+    if (mlirValueEqual(c->slice.inner[i], value)) {
+      return c->slice.entries[i];
+    }
+  }
+  return value;
+}
+
 /* A counter of the loop, in the iteration ahead. */
 static void add_counter(builder_t *b, const candidate_t *c, MlirValue counter) {
   int64_t step = cira_llvm_loop_step(&b->work->loops, c->loop,
@@ -419,7 +453,7 @@ static void add_copy(builder_t *b, const candidate_t *c, MlirOperation op) {
   intptr_t attr_count = 0;
   MlirBlock header = b->work->loops.items[c->loop].header;
   for (intptr_t i = 0; i < count && i < 16; i++) {
-    MlirValue value = mlirOperationGetOperand(op, i);
+    MlirValue value = entered(c, mlirOperationGetOperand(op, i));
     if (mlirValueIsABlockArgument(value) &&
         mlirBlockEqual(mlirBlockArgumentGetOwner(value), header) &&
         mlirValueEqual(ahead(b, value), value)) {
@@ -491,7 +525,7 @@ static MlirBlock add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
 
 static void add_prefetch(builder_t *b, const candidate_t *c) {
   MlirType i32 = mlirIntegerTypeGet(b->ctx, 32);
-  MlirValue address = ahead(b, c->address);
+  MlirValue address = ahead(b, entered(c, c->address));
   MlirNamedAttribute attrs[] = {
       named(b, "rw", mlirIntegerAttrGet(i32, c->written)),
       named(b, "hint", mlirIntegerAttrGet(i32, 3)),

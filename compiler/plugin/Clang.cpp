@@ -164,9 +164,17 @@ bool CiraPass::prepare(Module &M) {
 
 //===-- Telling the user --------------------------------------------------===//
 
+/// The line of an instruction; of the next one that has a line, if LLVM has
+/// merged it out of several.
 static DebugLoc placeOf(const cira::Route &R, unsigned tag) {
-  return tag && tag <= R.byTag.size() ? R.byTag[tag - 1]->getDebugLoc()
-                                      : DebugLoc();
+  if (!tag || tag > R.byTag.size()) {
+    return DebugLoc();
+  }
+  const Instruction *I = R.byTag[tag - 1];
+  while (I && (!I->getDebugLoc() || !I->getDebugLoc().getLine())) {
+    I = I->getNextNode();
+  }
+  return I ? I->getDebugLoc() : R.byTag[tag - 1]->getDebugLoc();
 }
 
 void CiraPass::report(cira::Route &R, OptimizationRemarkEmitter &ORE) {

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-struct seven { char c[7]; };
+struct seven {
+  char c[7];
+};
 
-__attribute__((noinline)) static uint64_t facts(const uint32_t *restrict p,
-                                                uint32_t *restrict out,
-                                                size_t n) {
+__attribute__((noinline)) static uint64_t
+facts(const uint32_t *restrict p, uint32_t *restrict out, size_t n) {
   const uint32_t *a = __builtin_assume_aligned(p, 32);
   __builtin_assume(n % 8 == 0);
   uint64_t h = 0;
@@ -19,11 +20,20 @@ __attribute__((noinline)) static uint64_t facts(const uint32_t *restrict p,
       h += (uint64_t)__builtin_popcount(a[i]);
     }
     switch (a[i] & 3) {
-    case 0: h ^= (uint64_t)__builtin_clz(a[i] | 1); break;
-    case 1: h += (uint64_t)__builtin_ctzll(a[i]); break;
-    case 2: h = h << 7 | h >> 57; break;
-    case 3: h ^= __builtin_bswap64(h); break;
-    default: __builtin_unreachable();
+    case 0:
+      h ^= (uint64_t)__builtin_clz(a[i] | 1);
+      break;
+    case 1:
+      h += (uint64_t)__builtin_ctzll(a[i]);
+      break;
+    case 2:
+      h = h << 7 | h >> 57;
+      break;
+    case 3:
+      h ^= __builtin_bswap64(h);
+      break;
+    default:
+      __builtin_unreachable();
     }
     out[a[i] & 63] += (uint32_t)h;
   }
@@ -53,7 +63,8 @@ int main(void) {
   }
   int over;
   long product = 1;
-  for (int i = 1; i < 40 && !__builtin_mul_overflow(product, i, &product); i++) {
+  for (int i = 1; i < 40 && !__builtin_mul_overflow(product, i, &product);
+       i++) {
     over = i;
   }
   printf("%llx %td %d %ld\n", (unsigned long long)h, far_apart(s, s + 9), over,

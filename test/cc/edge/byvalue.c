@@ -4,9 +4,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-struct big { long a[7]; };
-struct pair { double x; long n; };
-struct tiny { char c[3]; };
+struct big {
+  long a[7];
+};
+struct pair {
+  double x;
+  long n;
+};
+struct tiny {
+  char c[3];
+};
 
 __attribute__((noinline)) static struct big turn(struct big b, char by) {
   struct big out;
@@ -39,7 +46,8 @@ int main(void) {
   for (int i = -20; i < 20; i++) {
     b = i & 1 ? turn(b, (char)i) : turn_by(b, (char)-i);
     struct tiny t = {{(char)i, (char)(i * 7), (char)(i * i)}};
-    p = i & 2 ? mix(p, t, i > 0, (short)i) : mix_by(p, t, i < 0, (short)(i * i));
+    p = i & 2 ? mix(p, t, i > 0, (short)i)
+              : mix_by(p, t, i < 0, (short)(i * i));
     sum += narrow_by((signed char)(i * 9), (unsigned char)(i * 9),
                      (short)(i * 3000), (unsigned short)(i * 3000), i) +
            narrow((signed char)i, (unsigned char)i, (short)i, (unsigned short)i,

@@ -17,12 +17,16 @@ struct Shape {
 struct Square : Shape {
   long a;
   explicit Square(long a) : a(a) {}
-  long area() const override { return a * a; }
+  long area() const override {
+    return a * a;
+  }
 };
 struct Strip : Shape {
   long a, b;
   Strip(long a, long b) : a(a), b(b) {}
-  long area() const override { return a * b; }
+  long area() const override {
+    return a * b;
+  }
 };
 
 static const std::map<std::string, int> &names() {

@@ -11,14 +11,20 @@ struct Numbers {
     Numbers get_return_object() {
       return {std::coroutine_handle<promise_type>::from_promise(*this)};
     }
-    std::suspend_always initial_suspend() { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
+    std::suspend_always initial_suspend() {
+      return {};
+    }
+    std::suspend_always final_suspend() noexcept {
+      return {};
+    }
     std::suspend_always yield_value(int v) {
       value = v;
       return {};
     }
     void return_void() {}
-    void unhandled_exception() { std::terminate(); }
+    void unhandled_exception() {
+      std::terminate();
+    }
   };
   std::coroutine_handle<promise_type> handle;
 };
@@ -33,7 +39,9 @@ static Numbers pick(const std::vector<int> &a, const std::vector<int> &b) {
 
 struct Counter {
   long n = 7;
-  ~Counter() { std::printf("bye %ld\n", n); }
+  ~Counter() {
+    std::printf("bye %ld\n", n);
+  }
 };
 thread_local Counter counter;
 

@@ -10,8 +10,12 @@
 static int alive;
 struct Guard {
   int n;
-  explicit Guard(int n) : n(n) { alive++; }
-  ~Guard() { alive--; }
+  explicit Guard(int n) : n(n) {
+    alive++;
+  }
+  ~Guard() {
+    alive--;
+  }
 };
 
 __attribute__((noinline)) static int risky(int i) {

@@ -4,14 +4,22 @@
 
 static int table[16];
 extern int also[16] __attribute__((alias("table")));
-int twice(int x) { return 2 * x; }
+int twice(int x) {
+  return 2 * x;
+}
 int doubled(int) __attribute__((alias("twice")));
-static int plain(int x) { return x + 1; }
-static int (*choose(void))(int) { return plain; }
+static int plain(int x) {
+  return x + 1;
+}
+static int (*choose(void))(int) {
+  return plain;
+}
 int chosen(int) __attribute__((ifunc("choose")));
 extern int missing(int) __attribute__((weak));
 int placed __attribute__((section("my_section"))) = 4;
-__attribute__((weak, noinline)) int replaceable(int x) { return x * 3; }
+__attribute__((weak, noinline)) int replaceable(int x) {
+  return x * 3;
+}
 
 __attribute__((constructor)) static void begin(void) {
   for (int i = 0; i < 16; i++) {

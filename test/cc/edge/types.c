@@ -6,10 +6,23 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct __attribute__((packed)) packed { char c; int i; short s; };
-struct bits { unsigned a : 3, b : 7; int c : 11; bool d : 1; };
-struct __attribute__((aligned(64))) line { int v; };
-union both { double d; uint64_t u; };
+struct __attribute__((packed)) packed {
+  char c;
+  int i;
+  short s;
+};
+struct bits {
+  unsigned a : 3, b : 7;
+  int c : 11;
+  bool d : 1;
+};
+struct __attribute__((aligned(64))) line {
+  int v;
+};
+union both {
+  double d;
+  uint64_t u;
+};
 typedef int four __attribute__((vector_size(16)));
 
 int main(void) {

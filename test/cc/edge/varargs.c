@@ -3,9 +3,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-struct small { int a, b; };
-struct big { long a[5]; };
-struct mixed { double d; int i; };
+struct small {
+  int a, b;
+};
+struct big {
+  long a[5];
+};
+struct mixed {
+  double d;
+  int i;
+};
 
 static long sum(int n, ...) {
   va_list list, again;
