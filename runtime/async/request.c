@@ -81,22 +81,27 @@ static void lines_prefetch(const uint8_t *at, uint32_t bytes) {
   }
 }
 
+#define WARM_REQUEST 2u /* a round trip takes about what a fault takes */
+
 enum { HERE, AT_END, REQUEST };
 
 /* How a load is best done. */
-static int load_kind(const void *p, int64_t bytes) {
+static int load_kind(cira_thread_t *t, const void *p, int64_t bytes) {
   if (bytes <= 0) {
     return HERE;
   }
   const uint8_t *at = cira_far_at(p);
   if (at == NULL) {
-    return bytes <= (int64_t)CIRA_PAGE_BYTES ? REQUEST : HERE;
+    bool request = bytes <= (int64_t)CIRA_PAGE_BYTES &&
+                   (cira__checked || !cira__page_is_warm(t, p, WARM_REQUEST));
+    return request ? REQUEST : HERE;
   }
   lines_prefetch(at, (uint32_t)cira__min_u64((uint64_t)bytes, 4096));
-  if (at != p && bytes <= UINT32_MAX) {
-    return AT_END;
+  if (bytes > UINT32_MAX) {
+    return HERE;
   }
-  return cira__checked && bytes <= UINT32_MAX ? AT_END : HERE;
+  bool at_home = at != p && !cira__page_is_warm(t, p, WARM_REQUEST);
+  return at_home || cira__checked ? AT_END : HERE;
 }
 
 /* Splits a load at the page border. False when there is no buffer. */
@@ -123,7 +128,7 @@ static bool pieces_make(request_t *r) {
 static int64_t load_prepare(cira_thread_t *t, const void *p, int64_t bytes,
                             request_t **out, cira_far_read_t **reads,
                             uint32_t *count) {
-  int kind = load_kind(p, bytes);
+  int kind = load_kind(t, p, bytes);
   int64_t ticket;
   request_t *r;
   *out = NULL;

@@ -15,6 +15,13 @@
 
 struct cira__request;
 
+/* How often the requests of a thread met a page that was not here. */
+#define CIRA_WARM_PAGES 64u
+typedef struct {
+  uint64_t page; /* address >> 12 */
+  uint32_t count;
+} cira_warm_t;
+
 typedef struct cira_thread {
   uint32_t index;
   bool on_device;        /* a helper: runs offloaded regions */
@@ -22,6 +29,7 @@ typedef struct cira_thread {
   uint32_t next_slot;    /* where to look for a free request */
   uint64_t generation;   /* of the last ticket */
   struct cira__request *slots;
+  cira_warm_t warm[CIRA_WARM_PAGES]; /* by the low bits of the page */
 } cira_thread_t;
 
 extern _Thread_local cira_thread_t *cira__this_thread;
