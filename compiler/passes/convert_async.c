@@ -413,6 +413,23 @@ static void fill_body(cira_loop_t *loop, const pipelined_t *p) {
   mlirBlockAppendOwnedOperation(loop->body, mlirOperationCreate(&state));
 }
 
+/* The futures that the last iteration began are of its own elements: awaited
+ * and thrown away, so that their requests are given back. */
+static void end_last(MlirOperation loop, intptr_t carried, intptr_t count,
+                     MlirOperation before) {
+  for (intptr_t i = carried; i < carried + count; i++) {
+    MlirValue future = mlirOperationGetResult(loop, i);
+    cira_op_spec_t spec = {
+        .name = "cira.await",
+        .loc = mlirOperationGetLocation(loop),
+        .operand_count = 1,
+        .operands = {future},
+        .result_count = 1,
+        .results = {ciraFutureTypeGetValueType(mlirValueGetType(future))}};
+    cira__build(&spec, before);
+  }
+}
+
 /* if lower < upper { begin the first loads; loop } else { initial values } */
 static void pipeline(cira_loop_t *loop, const pipelined_t *p) {
   MlirOperation old = loop->op;
@@ -445,7 +462,8 @@ static void pipeline(cira_loop_t *loop, const pipelined_t *p) {
   for (intptr_t i = 0; i < carried; i++) {
     values[i] = mlirOperationGetResult(op, i);
   }
-  build_yield(loc, then_block, carried, values);
+  end_last(op, carried, p->count,
+           build_yield(loc, then_block, carried, values));
   MlirValue any = build_compare(old, loop->lower, loop->upper);
   MlirOperation choice =
       build_if(old, any, carried, types, then_block, else_block);
