@@ -284,8 +284,10 @@ struct cira_channel {
   uint64_t total_bytes;
   uint32_t fenced;       /* no membarrier: fence before each look at sleepers */
   uint32_t inline_bytes; /* message_bytes, 0 when not for the inline forms */
+  uint32_t own_bytes;    /* SPSC: how far ahead of its block the sender and */
+  uint32_t ahead_bytes;  /* the receiver ask for lines */
   uint64_t checksum;     /* of all above */
-  uint8_t pad0[48];
+  uint8_t pad0[40];
 
   uint32_t closed;     /* gate */
   uint32_t rx_waiting; /* announcements of sleeping receivers */
@@ -315,8 +317,9 @@ struct cira_channel {
     uint64_t pos;   /* SPSC: messages received; MPMC: next ticket */
     uint64_t ready; /* pos up to which messages are known to be there */
     uint64_t block, offset, end;
-    uint64_t stood; /* pos where it last found nothing */
-    uint8_t pad[80];
+    uint64_t stood;  /* pos where it last found nothing */
+    uint64_t behind; /* the block was full when it was first looked at */
+    uint8_t pad[72];
   } rx;
   /* data: blocks or slots */
 };
@@ -345,10 +348,6 @@ CIRA_API cira_status_t cira__spsc_ready(cira_channel_t *channel, size_t bytes);
 CIRA_API void cira__channel_wake(cira_channel_t *channel,
                                  cira_channel_side_t side, uint32_t count);
 
-/* How many blocks ahead each side asks for its lines; found by measuring. */
-#define CIRA__SPSC_OWN 24u
-#define CIRA__SPSC_AHEAD 8u
-
 static inline uint8_t *cira__channel_data(const cira_channel_t *c) {
   return (uint8_t *)(uintptr_t)(c + 1);
 }
@@ -362,7 +361,7 @@ static inline void cira__spsc_advance(const cira_channel_t *c, uint64_t *block,
 
 /* The sender asks for ownership of a block a few lines ahead. */
 static inline void cira__spsc_claim(const cira_channel_t *c) {
-  uint64_t ahead = c->tx.block + (uint64_t)CIRA__SPSC_OWN * c->block_bytes;
+  uint64_t ahead = c->tx.block + c->own_bytes;
   ahead = ahead >= c->data_bytes ? ahead - c->data_bytes : ahead;
 #if defined(__x86_64__)
   /* the builtin gives a read prefetch unless told that the CPU has this; CPUs
@@ -373,11 +372,13 @@ static inline void cira__spsc_claim(const cira_channel_t *c) {
 #endif
 }
 
-/* The receiver asks for a block a few lines ahead. That is right whatever the
- * sender does: a line that it has not written in this lap is still in our cache
- * from the last one. */
+/* The receiver asks for a block a few lines ahead, if it is behind: at the
+ * sender's heels that would take lines away which are about to be written. */
 static inline void cira__spsc_prefetch(const cira_channel_t *c) {
-  uint64_t ahead = c->rx.block + (uint64_t)CIRA__SPSC_AHEAD * c->block_bytes;
+  if (!c->rx.behind) {
+    return;
+  }
+  uint64_t ahead = c->rx.block + c->ahead_bytes;
   ahead = ahead >= c->data_bytes ? ahead - c->data_bytes : ahead;
   __builtin_prefetch(cira__channel_data(c) + ahead, 0, 3);
 }

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define OWN_BLOCKS 48u
+#define AHEAD_BLOCKS 4u
+
 cira_channel_options_t cira_channel_options_default(void) {
   return (cira_channel_options_t){.size = sizeof(cira_channel_options_t),
                                   .kind = CIRA_CHANNEL_SPSC,
@@ -90,6 +93,12 @@ static void layout(const cira_channel_options_t *o, cira_channel_t *c) {
     c->block_bytes = (uint32_t)cira__align_up(c->used_bytes, CIRA_LINE_BYTES);
     c->inline_bytes = o->message_bytes;
     blocks = ((uint64_t)o->capacity_count + c->per_block - 1) / c->per_block;
+    /* found by measuring; less in small rings, where "ahead" is soon "behind"
+     */
+    c->own_bytes = (uint32_t)cira__min_u64(OWN_BLOCKS, blocks / 3);
+    c->own_bytes *= c->block_bytes;
+    c->ahead_bytes = (uint32_t)cira__min_u64(AHEAD_BLOCKS, blocks / 8);
+    c->ahead_bytes *= c->block_bytes;
   } else {
     c->per_block = 1;
     c->used_bytes = CIRA__CHANNEL_WORD + o->message_bytes;

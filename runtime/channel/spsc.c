@@ -15,14 +15,14 @@ static uint64_t *word_of(const cira_channel_t *c, uint64_t block) {
   return (uint64_t *)(void *)(cira__channel_data(c) + block);
 }
 
-#define SLIP_PAUSES 16
+#define SLIP_PAUSES 32
 #define SLIP_BURST 2u
 /* A side that runs at the other's heels makes every message cost a transfer of
  * a cache line (50-150 ns) instead of a share of one, and each look at the
  * other's line stops the other as long. So who stands still after a burst lets
- * the other get ahead for a few hundred ns before it looks again; who exchanges
- * single messages does not wait. `stood` holds the pos of the last stand, with
- * the burst's verdict in bit 63. */
+ * the other get ahead for about a microsecond before it looks again; who
+ * exchanges single messages does not wait. `stood` holds the pos of the last
+ * stand, with the burst's verdict in bit 63. */
 static void slip(uint64_t *stood, uint64_t pos) {
   uint64_t burst = UINT64_C(1) << 63;
   uint64_t last = *stood & ~burst;
@@ -93,6 +93,7 @@ cira_status_t cira__spsc_ready(cira_channel_t *c, size_t bytes) {
       return CIRA_E_CLOSED;
     }
   }
+  c->rx.behind = sent >= c->rx.end && c->rx.offset == CIRA__CHANNEL_WORD;
   c->rx.ready = cira__min_u64(sent, c->rx.end);
   return CIRA_OK;
 }
