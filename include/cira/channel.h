@@ -12,6 +12,11 @@
  * sleepers is one plain load; where the kernel has no membarrier, or with
  * CIRA_CHANNEL_F_FENCED, that side pays a fence per message instead.
  *
+ * SPSC sides that stand still after a burst of messages pause for about a
+ * microsecond inside the call, also in a try form, before they say CIRA_AGAIN:
+ * it keeps them from running at each other's heels. An exchange of single
+ * messages does not pause.
+ *
  * Processes that share a channel trust each other: its header is checked once,
  * by cira_channel_attach.
  *
