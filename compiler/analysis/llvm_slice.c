@@ -185,7 +185,17 @@ static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
 bool cira_slice_get(const cira_llvm_loops_t *loops, int64_t number,
                     MlirValue address, cira_slice_t *out_slice) {
   *out_slice = (cira_slice_t){.loop = number};
-  return visit(loops, out_slice, address);
+  if (!visit(loops, out_slice, address)) {
+    return false;
+  }
+  /* A load ahead is safe if its address is the one it will have then. */
+  for (int i = 0; out_slice->load_count && i < out_slice->index_count; i++) {
+    if (!cira__fact_has(out_slice->index_loads[i], "unwritten")) {
+      return fail(out_slice,
+                  "the loop may write where the address is read from");
+    }
+  }
+  return true;
 }
 
 /* ---- forward to a branch --------------------------------------------------

@@ -110,6 +110,12 @@ def kernel(r, number):
         f"for (size_t o = 0; o < n; o += 7) {{ for (size_t i = o; "
         f"i < (o + 7 < n ? o + 7 : n); i++) {{ {body} }} }}",
     ])
+    if r.randrange(12) == 0:  # what lies ahead is no index before its time
+        loop = f"""for (size_t k = 1; k < n; k++) b[k] = ({index})-99999999;
+  for (size_t i = 0; i < n; i++) {{
+    if ({r.choice(["t32", "t64", "tf"])}[other[b[i]]] > 100) {{ out[c++ & 63] += i; s++; }}
+    if (i + 1 < n) {{ b[i + 1] = ({index})(i * 7 & 127); }}
+  }}"""
     return (f"__attribute__((noinline)) static uint64_t loop{number}("
             f"{index} *b, size_t n, uint64_t *out) {{\n"
             f"  uint64_t s = {number}, c = 0;\n  {loop}\n"

@@ -103,7 +103,7 @@ llvm.func @two_levels(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.
   llvm.br ^loop(%c0 : i64)
 ^loop(%i: i64):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
-  %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+  %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64, unwritten}} : !llvm.ptr -> i32
   %q = llvm.getelementptr %m[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
   %y = llvm.load %q {cira.facts = {always, unwritten}} : !llvm.ptr -> i32
   %r = llvm.getelementptr %a[%y] : (!llvm.ptr, i32) -> !llvm.ptr, i8
@@ -146,6 +146,52 @@ llvm.func @hashed_counter(%a: !llvm.ptr, %n: i64)
   %j = llvm.add %i, %c1 : i64
   %done = llvm.icmp "eq" %j, %n : i64
   llvm.cond_br %done, ^end, ^loop(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64}}
+^end:
+  llvm.return
+}
+
+// -----
+
+// A hash probe: the loop inside walks a chain. Its first node is asked for by
+// the loop around it, the bucket at twice the distance.
+// CHECK-LABEL: llvm.func @chain
+// CHECK: llvm.getelementptr %{{.*}}[80] : (!llvm.ptr) -> !llvm.ptr, i8
+// CHECK: llvm.intr.prefetch
+// CHECK: llvm.getelementptr %{{.*}}[40] : (!llvm.ptr) -> !llvm.ptr, i8
+// CHECK: %[[X2:.*]] = llvm.load
+// CHECK-NEXT: %[[Q2:.*]] = llvm.getelementptr %arg0[%[[X2]]]
+// CHECK-NEXT: %[[T2:.*]] = llvm.load %[[Q2]]
+// CHECK-NEXT: "llvm.intr.prefetch"(%[[T2]])
+// CHECK-NOT: llvm.intr.prefetch
+// REMARK: prefetched 20 iterations ahead (a branch depends on it): 32.0 ns
+// REMARK: prefetched 10 iterations ahead (a branch depends on it): 32.0 ns
+llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @chain(%heads: !llvm.ptr, %keys: !llvm.ptr, %last: !llvm.ptr, %n: i64)
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64},
+      {parent = 0 : i64, percent = 800 : i64, unbounded = "it is not known beforehand how often the loop runs"}]}} {
+  %c0 = llvm.mlir.constant(0 : i64) : i64
+  %c1 = llvm.mlir.constant(1 : i64) : i64
+  %null = llvm.mlir.zero : !llvm.ptr
+  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.br ^outer(%c0 : i64)
+^outer(%i: i64):
+  %p = llvm.getelementptr %keys[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+  %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64, unwritten}} : !llvm.ptr -> i32
+  %q = llvm.getelementptr %heads[%x] : (!llvm.ptr, i32) -> !llvm.ptr, !llvm.ptr
+  %head = llvm.load %q {cira.facts = {always, unwritten}} : !llvm.ptr -> !llvm.ptr
+  %none = llvm.icmp "eq" %head, %null : !llvm.ptr
+  llvm.cond_br %none, ^next, ^inner(%head : !llvm.ptr) {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^inner(%t: !llvm.ptr):
+  %t8 = llvm.getelementptr %t[%c1] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %link = llvm.load %t {cira.facts = {always}} : !llvm.ptr -> !llvm.ptr
+  %v = llvm.load %t8 {cira.facts = {always}} : !llvm.ptr -> i64
+  llvm.store %v, %last : i64, !llvm.ptr
+  %end = llvm.icmp "eq" %link, %null : !llvm.ptr
+  llvm.cond_br %end, ^next, ^inner(%link : !llvm.ptr) {cira.facts = {latch, loop = 1 : i64, percent = 100 : i64, steps = array<i64: 0>}}
+^next:
+  %j = llvm.add %i, %c1 : i64
+  %done = llvm.icmp "eq" %j, %n : i64
+  llvm.cond_br %done, ^end, ^outer(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64}}
 ^end:
   llvm.return
 }

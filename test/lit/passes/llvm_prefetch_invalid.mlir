@@ -92,6 +92,32 @@ llvm.func @addresses(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
 
 // -----
 
+// The index may be written before its iteration: what is there now may be no
+// index, and m may not be read with it.
+llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @written(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
+  %c0 = llvm.mlir.constant(0 : i64) : i64
+  %c1 = llvm.mlir.constant(1 : i64) : i64
+  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.br ^loop(%c0 : i64)
+^loop(%i: i64):
+  %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+  %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+  %q = llvm.getelementptr %m[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+  %y = llvm.load %q {cira.facts = {always, extent_bytes = 8 : i64, unwritten}} : !llvm.ptr -> i32 // expected-remark {{missed: it touches at most 8 bytes}}
+  %r = llvm.getelementptr %a[%y] : (!llvm.ptr, i32) -> !llvm.ptr, i8
+  // expected-remark @+1 {{missed: the loop may write where the address is read from}}
+  %v = llvm.load %r {cira.facts = {always}} : !llvm.ptr -> i1
+  %j = llvm.add %i, %c1 : i64
+  llvm.store %c0, %p {cira.facts = {always, stride_bytes = 4 : i64}} : i64, !llvm.ptr
+  llvm.cond_br %v, ^loop(%j : i64), ^end {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^end:
+  llvm.return
+}
+
+// -----
+
 // Too short for its distance; and a row of an outer loop.
 llvm.func @cira.last(i64, !llvm.ptr)
 llvm.func @short(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
