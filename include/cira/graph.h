@@ -31,9 +31,10 @@ extern "C" {
 typedef struct cira_graph cira_graph_t;
 typedef struct cira_graph_edges cira_graph_edges_t;
 
-#define CIRA_GRAPH_NONE UINT32_MAX                /* no vertex; unreachable */
-#define CIRA_GRAPH_VERTICES_MAX (UINT32_MAX - 1u) /* numbers end before NONE   \
-                                                   */
+#define CIRA_GRAPH_NONE UINT32_MAX /* no vertex; unreachable */
+#define CIRA_GRAPH_VERTICES_MAX                                                \
+  (UINT32_MAX - 1u) /* numbers end before NONE                                 \
+                     */
 #define CIRA_GRAPH_THREADS_MAX 256u
 
 /* ---- options ------------------------------------------------------------ */

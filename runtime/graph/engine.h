@@ -371,11 +371,11 @@ CIRA__INLINE void cira__dense(cira__engine_t *e, cira_graph_worker_t *w,
     l.vertex = (uint32_t)v;
     if (wanted != NULL && v + CIRA__DENSE_AHEAD < row_hi) {
       /* Lists are left early and skipped: no stride for the hardware. */
-      __builtin_prefetch((const uint32_t *)neighbours +
-                         ((const uint64_t *)rows)[v + CIRA__DENSE_AHEAD]);
+      uint64_t first = ((const uint64_t *)rows)[v + CIRA__DENSE_AHEAD];
+      __builtin_prefetch((const void *)(neighbours + first * 4));
     }
     if (CIRA_LIKELY(to <= list_hi)) {
-      l.neighbours = (const uint32_t *)neighbours + at;
+      l.neighbours = (const uint32_t *)(neighbours + at * 4);
       l.count = to - at;
       l.readable = list_hi - at;
       (void)list(c, w, &l);
