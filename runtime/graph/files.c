@@ -56,7 +56,7 @@ static cira_status_t read_binary(FILE *f, const char *path,
                                  const cira_graph_options_t *o,
                                  cira_graph_t **out) {
   cira_graph_t *g;
-  cira_graph_edges_t *e;
+  cira_graph_edges_t *e = NULL;
   cira_status_t status = cira__binary_read(f, path, o, &g);
   if (status != CIRA_OK || is_as_asked(g, o)) {
     *out = status == CIRA_OK ? g : *out;
@@ -67,10 +67,10 @@ static cira_status_t read_binary(FILE *f, const char *path,
   if (status == CIRA_OK && o->compact) {
     status = cira__edges_compact(e);
   }
-  if (status == CIRA_OK) {
+  if (status == CIRA_OK) { /* refused when compact left no vertex */
     status = cira_graph_build(e, o, out);
-    cira_graph_edges_destroy(e);
   }
+  cira_graph_edges_destroy(e);
   return status;
 }
 
@@ -97,8 +97,8 @@ cira_status_t cira_graph_read(const char *path, const cira_graph_options_t *opt,
   fclose(f);
   if (status == CIRA_OK && e != NULL) {
     status = cira_graph_build(e, &o, out);
-    cira_graph_edges_destroy(e);
   }
+  cira_graph_edges_destroy(e);
   return status;
 }
 

@@ -298,6 +298,12 @@ cira_status_t cira__edges_read_file(FILE *f, const char *name,
   }
   if (status == CIRA_OK && o->compact) {
     status = cira__edges_compact(r->edges);
+    if (status == CIRA_OK && r->edges->vertices == 0) {
+      status = cira__fail(CIRA_E_INVALID,
+                          "%s: no edges, so no vertices to number anew; read "
+                          "it without --compact",
+                          name);
+    }
   } else if (status == CIRA_OK) {
     status = check_sparse(r);
   }

@@ -297,6 +297,10 @@ static void command_set(graph_options_t *o, const char *name) {
 
 static void environment(graph_options_t *o) {
   const char *local = getenv("CIRA_LOCAL");
+  const char *preload = getenv("LD_PRELOAD");
+  if (preload != NULL && strstr(preload, "libcira-preload") != NULL) {
+    return; /* below cira-run all of our heap is far, and they are its own */
+  }
   if (o->far_url == NULL) {
     o->far_url = getenv("CIRA_FAR");
   }

@@ -38,6 +38,10 @@ for suffix in el mtx gr; do
   runs 'edges *7820' info "$work/g.cgr" --convert "$work/g.$suffix"
   runs 'verified *yes' cc "$work/g.$suffix" -v
 done
+if ! "$1/cira-run" --local 16M "$graph" bfs -g $recipe -v >"$work/out" 2>"$work/err" ||
+  ! grep -q 'verified *yes' "$work/out"; then
+  fail 'below cira-run'
+fi
 runs 'Usage: cira-graph' --help
 runs 'cira-graph [0-9]' --version
 refused 2 'a command is missing'
@@ -56,6 +60,8 @@ printf '0 1\n0 x\n' >"$work/bad.el"
 refused 2 "bad.el:2: the second vertex 'x'" bfs "$work/bad.el"
 head -c 100 "$work/g.cgr" >"$work/cut.cgr"
 refused 2 'was cut' bfs "$work/cut.cgr"
+printf 'p sp 1 0\n' >"$work/none.gr"
+refused 2 'without --compact' bfs --compact "$work/none.gr"
 printf '0 1 -4\n' >"$work/negative.wel"
 refused 2 'weight -4' sssp "$work/negative.wel"
 "$graph" info -g grid:2x2 >/dev/full 2>"$work/err"

@@ -425,6 +425,8 @@ int main(int argc, char **argv) {
   n += test_file_count;
   memcpy(all + n, test_programs, test_program_count * sizeof *all);
   n += test_program_count;
+  memcpy(all + n, test_memory, test_memory_count * sizeof *all);
+  n += test_memory_count;
   snprintf(test_folder, sizeof test_folder, "/tmp/cira-graph-XXXXXX");
   if (mkdtemp(test_folder) == NULL) {
     perror(test_folder);

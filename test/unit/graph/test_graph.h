@@ -53,5 +53,7 @@ extern const struct CMUnitTest test_files[];
 extern const size_t test_file_count;
 extern const struct CMUnitTest test_programs[];
 extern const size_t test_program_count;
+extern const struct CMUnitTest test_memory[];
+extern const size_t test_memory_count;
 
 #endif
