@@ -199,7 +199,7 @@ static void part_sort(builder_t *b, uint32_t part) {
   uint64_t first = (uint64_t)part << b->shift;
   uint64_t vertices = cira__min_u64(b->n - first, UINT64_C(1) << b->shift);
   uint64_t *at = calloc(vertices + 1, sizeof *at);
-  uint64_t *lists = malloc(2 * n * sizeof *lists + 1), *spare = lists + n;
+  uint64_t *lists = malloc(2 * n * sizeof *lists + 1);
   if (at == NULL || lists == NULL) {
     atomic_store(&b->no_memory, true);
     goto out;
@@ -207,7 +207,7 @@ static void part_sort(builder_t *b, uint32_t part) {
   for (uint64_t i = 0; i < n; i++) {
     at[(keys[i] >> 32) - first]++;
   }
-  uint64_t sum = 0, done = 0, kept = 0, longest = 0;
+  uint64_t sum = 0, done = 0, kept = 0, longest = 0, *spare = lists + n;
   for (uint64_t v = 0; v < vertices; v++) {
     uint64_t c = at[v];
     at[v] = sum;
