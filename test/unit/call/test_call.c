@@ -10,8 +10,8 @@
 
 /* ---- the n-th allocation fails ------------------------------------------ */
 
-static int fail_at; /* 0: never; counts down */
-static bool fails(void) {
+static _Thread_local int fail_at; /* 0: never; counts down */
+static bool my_turn(void) {
   return fail_at > 0 && --fail_at == 0;
 }
 
@@ -32,10 +32,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 
-static pthread_t tester; /* only its allocations fail */
-static bool my_turn(void) {
-  return fail_at > 0 && pthread_equal(pthread_self(), tester) && fails();
-}
 void *__wrap_malloc(size_t bytes) {
   return my_turn() ? NULL : __real_malloc(bytes);
 }
@@ -68,7 +64,6 @@ pid_t __wrap_fork(void) {
 
 static void nth_failure(bool process) {
   cira_call_table_t *t = table_make();
-  tester = pthread_self();
   for (int n = 1;; n++) {
     cira_call_client_t *c = NULL;
     assert_in_range(n, 1, 20);

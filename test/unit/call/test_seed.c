@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define FEW 2000u
+
 static int32_t *a;
 static int32_t *b;
 
@@ -65,7 +67,11 @@ static void test_sums(void **state) {
   cira_call_client_t *process = start(t, NULL, true);
   uint32_t s = SEED_CALLS(SEED_M_SHORT);
   uint32_t l = SEED_CALLS(SEED_M);
-  assert_int_equal(run_one_by_one(thread, s), SEED_SUM_SHORT);
+  uint32_t few = 0; /* with one call in flight a busy machine is slow */
+  for (uint32_t k = 0; k < FEW; k++) {
+    few += (uint32_t)seed_remote(k, a, b);
+  }
+  assert_int_equal(run_one_by_one(thread, FEW), (int32_t)few);
   assert_int_equal(run_many(thread, s, 1), SEED_SUM_SHORT);
   assert_int_equal(run_many(thread, l, 0), SEED_SUM);
   assert_int_equal(run_many(process, l, 1024), SEED_SUM);
