@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,12 +152,18 @@ static bool take_passes(drive_t *d, const char *list) {
  * checked where they are used, by the dialect. */
 static bool take_machine(drive_t *d, const char *path) {
   json_error_t error;
+  struct stat st;
   FILE *file = *path ? fopen(path, "r") : NULL;
   if (!file) {
     return refuse(d, "cannot open machine model", path,
                   *path ? strerror(errno)
                         : "write -mcira-machine=FILE, with a file of "
                           "cira-info --measure=FILE");
+  }
+  d->machine = path;
+  if (fstat(fileno(file), &st) == 0 && !S_ISREG(st.st_mode)) {
+    fclose(file); /* a pipe can be read once only: by the plug-in */
+    return true;
   }
   json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
   fclose(file);
@@ -170,7 +177,6 @@ static bool take_machine(drive_t *d, const char *path) {
         cira__args_format("%s; cira-info --measure=FILE writes one", where));
   }
   json_decref(root);
-  d->machine = path;
   return true;
 }
 

@@ -365,23 +365,24 @@ def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
     takes as long as its computing or as its lines need, whichever is more, so
     it is at most twice the lines in flight (per line and iteration). All
     figures are of `#cira.machine`. Left alone is what the core hides itself:
-    loads on which no branch depends; what stays in the cache; and loops for
-    which less than a tenth would be gained.
+    loads on which no branch depends; what stays in the cache; loops that touch
+    less than a quarter of the last-level cache (found out when they run, if not
+    before); and loops for which less than a tenth would be gained.
 
     Input: an `llvm.func` with the attribute `cira.facts`, and calls of
-    `@cira.last(n, address)` that give the last address of the load with
-    `last = n`; the clang plug-in writes both from LLVM's analyses. Output: the
+    `@cira.last(n, address, times)` that give the last address of the load with
+    `last = n` and how often the loop runs after its first iteration; the clang plug-in writes both from LLVM's analyses. Output: the
     prefetches; a changed function has `changed` among its facts; a remark for
     each indirect access says what was decided and by which figures.
 
     ```mlir
-    llvm.func @cira.last(i64, !llvm.ptr)
+    llvm.func @cira.last(i64, !llvm.ptr, i64)
     llvm.func @find(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
         attributes {cira.facts = {loops = [ {bounded, parent = -1 : i64} ]}} {
       %c0 = llvm.mlir.constant(0 : i64) : i64
       %c1 = llvm.mlir.constant(1 : i64) : i64
       %z = llvm.mlir.constant(0 : i32) : i32
-      llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+      llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
       llvm.br ^loop(%c0 : i64)
     ^loop(%i: i64):
       %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
@@ -402,6 +403,8 @@ def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
       llvm.return
     }
     // in front of %x:
+    //   llvm.cond_br %long, ^look, ^rest
+    // ^look:
     //   %p2 = llvm.getelementptr %p[80] : (!llvm.ptr) -> !llvm.ptr, i8
     //   %in = llvm.icmp "ule" %p2, %last : !llvm.ptr
     //   llvm.cond_br %in, ^ahead, ^rest

@@ -36,6 +36,12 @@ enum {
   gain_min_percent = 10,
   /* Values of one iteration ahead. */
   map_max = 4 * cira_slice_ops_max,
+  /* A loop that touches less than this part of the last-level cache may find
+   * there what it touched when it ran before. */
+  cache_part = 4,
+  /* llvm.icmp's numbers. */
+  unsigned_le = 7,
+  unsigned_ge = 9,
   /* What runs less often than in every fourth iteration is left alone. */
   percent_min = 25
 };
@@ -55,6 +61,7 @@ typedef struct candidate {
   MlirOperation anchor; /* in front of which the prefetch goes */
   int stagger;          /* prefetches that need this one's line */
   int64_t distance;     /* 0: left alone */
+  int64_t trips_min;    /* in shorter loops it does nothing */
   bool done;
 } candidate_t;
 
@@ -96,7 +103,7 @@ static MlirOperation find_bound(const work_t *w, MlirOperation load) {
       if (!mlirAttributeIsNull(callee) &&
           mlirStringRefEqual(mlirFlatSymbolRefAttrGetValue(callee),
                              cira__str("cira.last")) &&
-          mlirOperationGetNumOperands(op) == 2 &&
+          mlirOperationGetNumOperands(op) == 3 &&
           ciraValueGetConstant(mlirOperationGetOperand(op, 0), &number) &&
           number == wanted) {
         return op;
@@ -244,6 +251,7 @@ typedef struct cost {
   int64_t compute_ps;
   int64_t plain_ps, ahead_ps;
   int64_t distance;
+  int64_t trips_min;
 } cost_t;
 
 static int64_t own_overlap(const work_t *w, const candidate_t *c) {
@@ -283,6 +291,8 @@ static cost_t cost_of(const work_t *w, int64_t loop) {
       distance_max, cira_cost_ceil(2 * latency_ps,
                                    cira_cost_max(cost.compute_ps,
                                                  cira_cost_max(floor_ps, 1))));
+  cost.trips_min =
+      m->llc_bytes / cache_part / m->line_bytes / cira_cost_max(1, cost.lines);
   return cost;
 }
 
@@ -331,13 +341,17 @@ static void decide(work_t *w, int64_t loop) {
                    "missed: no gain: %.1f ns per iteration as it is, %.1f ns "
                    "with a prefetch",
                    (double)cost.plain_ps / 1e3, (double)cost.ahead_ps / 1e3);
-    } else if (trips && trips < 2 * distance) {
+    } else if (trips && trips < cira_cost_max(2 * distance, cost.trips_min)) {
       cira__remark(c->access, pass_name,
-                   "missed: the loop runs %ld times, too short for a distance "
-                   "of %ld",
-                   (long)trips, (long)distance);
+                   "missed: the loop runs %ld times, too short to gain by a "
+                   "distance of %ld and %ld cached lines",
+                   (long)trips, (long)distance,
+                   (long)(w->machine.llc_bytes / w->machine.line_bytes));
+    } else if (!trips && mlirOperationIsNull(c->bound)) {
+      missed(c->access, "nobody knows whether the loop runs long enough");
     } else {
       c->distance = distance;
+      c->trips_min = cira_cost_max(2 * distance, cost.trips_min);
       cira__remark(c->access, pass_name,
                    "prefetched %ld iterations ahead (%s): %.1f ns per "
                    "iteration as it is, %.1f ns with it; latency %ld ns, %ld "
@@ -352,8 +366,10 @@ static void decide(work_t *w, int64_t loop) {
 }
 
 /* ---- insertion ------------------------------------------------------------
- * in front of the anchor:   if (anchor's address + distance <= last one)
- *                             prefetch(address of the iteration ahead)
+ * in front of the anchor:
+ *   if (the loop is long)
+ *     if (anchor's address + distance <= last one)
+ *       prefetch(address of the iteration ahead)
  * New ops have no location: the plug-in knows by it that they are new. */
 
 typedef struct builder {
@@ -498,29 +514,67 @@ static int64_t stride_of(MlirOperation load) {
   return stride;
 }
 
-/* Ends the block with the test whether the iteration ahead exists; goes on in
- * a block that only runs if it does. Unsigned: 7 is <=, 9 is >=. */
-static MlirBlock add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
+/* An op in front of the end of the block of `near`. */
+static MlirValue build_near(MlirOperation near, cira_op_spec_t spec) {
+  spec.loc = mlirLocationUnknownGet(mlirOperationGetContext(near));
+  MlirOperation end = cira__terminator(mlirOperationGetBlock(near));
+  return mlirOperationGetResult(cira__build(&spec, end), 0);
+}
+
+/* In front of the loop: does it run long enough? */
+static MlirValue build_enough(builder_t *b, const candidate_t *c) {
+  MlirType i64 = mlirIntegerTypeGet(b->ctx, 64);
+  cira_op_spec_t least = {
+      .name = "llvm.mlir.constant",
+      .result_count = 1,
+      .results = {i64},
+      .attr_count = 1,
+      .attrs = {named(b, "value", mlirIntegerAttrGet(i64, c->trips_min))}};
+  cira_op_spec_t compare = {
+      .name = "llvm.icmp",
+      .operand_count = 2,
+      .operands = {mlirOperationGetOperand(c->bound, 2),
+                   build_near(c->bound, least)},
+      .result_count = 1,
+      .results = {mlirIntegerTypeGet(b->ctx, 1)},
+      .attr_count = 1,
+      .attrs = {named(b, "predicate", mlirIntegerAttrGet(i64, unsigned_ge))}};
+  return build_near(c->bound, compare);
+}
+
+/* Ends the block by a branch to a new one, which is returned, or to `rest`. */
+static MlirBlock add_branch(builder_t *b, MlirValue condition, MlirBlock rest) {
   MlirBlock inside = mlirBlockCreate(0, NULL, NULL);
   mlirRegionInsertOwnedBlockBefore(mlirBlockGetParentRegion(rest), rest,
                                    inside);
-  int64_t stride = stride_of(c->anchor);
-  MlirValue both[] = {ahead(b, mlirOperationGetOperand(c->anchor, 0)),
-                      mlirOperationGetOperand(c->bound, 1)};
-  MlirNamedAttribute how = named(
-      b, "predicate",
-      mlirIntegerAttrGet(mlirIntegerTypeGet(b->ctx, 64), stride > 0 ? 7 : 9));
-  MlirValue good = mlirOperationGetResult(append(b, "llvm.icmp", 2, both,
-                                                 mlirIntegerTypeGet(b->ctx, 1),
-                                                 1, &how, 0, NULL),
-                                          0);
   MlirBlock ways[] = {inside, rest};
   int32_t sizes[] = {1, 0, 0};
   MlirNamedAttribute segments =
       named(b, "operandSegmentSizes", mlirDenseI32ArrayGet(b->ctx, 3, sizes));
-  append(b, "llvm.cond_br", 1, &good, (MlirType){NULL}, 1, &segments, 2, ways);
+  append(b, "llvm.cond_br", 1, &condition, (MlirType){NULL}, 1, &segments, 2,
+         ways);
   b->block = inside;
   return inside;
+}
+
+/* Goes on only if the loop is long and the iteration ahead exists. The first is
+ * the same in all iterations: LLVM makes two loops of it, so that short ones
+ * pay nothing. */
+static void add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
+  add_branch(b, build_enough(b, c), rest);
+  MlirValue pointer = mlirOperationGetOperand(c->anchor, 0);
+  int64_t stride = stride_of(c->anchor);
+  set_ahead(b, pointer, offset(b, pointer, stride * c->distance));
+  MlirValue both[] = {ahead(b, pointer), mlirOperationGetOperand(c->bound, 1)};
+  MlirNamedAttribute how =
+      named(b, "predicate",
+            mlirIntegerAttrGet(mlirIntegerTypeGet(b->ctx, 64),
+                               stride > 0 ? unsigned_le : unsigned_ge));
+  MlirValue good = mlirOperationGetResult(append(b, "llvm.icmp", 2, both,
+                                                 mlirIntegerTypeGet(b->ctx, 1),
+                                                 1, &how, 0, NULL),
+                                          0);
+  add_branch(b, good, rest);
 }
 
 static void add_prefetch(builder_t *b, const candidate_t *c) {
@@ -577,9 +631,6 @@ static void insert(work_t *w, int at) {
   b.loc = mlirLocationUnknownGet(b.ctx);
   MlirBlock rest = split_before(first->anchor);
   if (first->slice.index_count) {
-    MlirValue pointer = mlirOperationGetOperand(first->anchor, 0);
-    set_ahead(&b, pointer,
-              offset(&b, pointer, stride_of(first->anchor) * first->distance));
     add_test(&b, first, rest);
   }
   for (int i = at; i < w->count; i++) {

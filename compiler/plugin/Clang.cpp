@@ -30,6 +30,9 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/LoopPassManager.h"
+#include "llvm/Transforms/Scalar/SimpleLoopUnswitch.h"
 
 using namespace llvm;
 
@@ -343,6 +346,16 @@ bool CiraPass::send(cira::Route &R, cira::Facts &facts,
   return true;
 }
 
+/// Passes test in their loops whether these are worth it; the test becomes a
+/// choice between two loops here, since clang does so only earlier.
+static void splitLoops(Function &F, FunctionAnalysisManager &FAM) {
+  FunctionPassManager manager;
+  manager.addPass(EarlyCSEPass());
+  manager.addPass(createFunctionToLoopPassAdaptor(
+      SimpleLoopUnswitchPass(/*NonTrivial=*/true), /*UseMemorySSA=*/true));
+  FAM.invalidate(F, manager.run(F, FAM));
+}
+
 PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
   auto &FAM = MAM.getResult<FunctionAnalysisManagerModuleProxy>(M).getManager();
   SmallVector<Function *> functions;
@@ -375,6 +388,7 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
     ready = true;
     if (send(R, facts, ORE)) {
       FAM.invalidate(*F, PreservedAnalyses::none());
+      splitLoops(*F, FAM);
       changed = true;
     }
   }

@@ -325,9 +325,9 @@ void markLast(Route &R, Facts &facts) {
   TargetLibraryInfo TLI(impl, &R.F);
   ScalarEvolution SE(F, TLI, AC, DT, LI);
   SCEVExpander expander(SE, R.M->getDataLayout(), "cira");
-  FunctionCallee marker =
-      R.M->getOrInsertFunction("cira.last", Type::getVoidTy(C),
-                               Type::getInt64Ty(C), PointerType::get(C, 0));
+  Type *i64 = Type::getInt64Ty(C);
+  FunctionCallee marker = R.M->getOrInsertFunction(
+      "cira.last", Type::getVoidTy(C), i64, PointerType::get(C, 0), i64);
   for (const Facts::Last &last : facts.lasts) {
     auto *load = cast<LoadInst>(R.toCopy[last.load]);
     Loop *L = LI.getLoopFor(load->getParent());
@@ -345,14 +345,17 @@ void markLast(Route &R, Facts &facts) {
     }
     Instruction *before = L->getLoopPreheader()->getTerminator();
     const SCEV *end = rec->evaluateAtIteration(count, SE);
-    if (!expander.isSafeToExpandAt(end, before)) {
+    const SCEV *times = SE.getTruncateOrZeroExtend(count, i64);
+    if (!expander.isSafeToExpandAt(end, before) ||
+        !expander.isSafeToExpandAt(times, before)) {
       continue;
     }
     Value *address =
         expander.expandCodeFor(end, PointerType::get(C, 0), before);
-    CallInst::Create(
-        marker, {ConstantInt::get(Type::getInt64Ty(C), last.number), address},
-        "", before->getIterator());
+    Value *again = expander.expandCodeFor(times, i64, before);
+    CallInst::Create(marker,
+                     {ConstantInt::get(i64, last.number), address, again}, "",
+                     before->getIterator());
   }
   SmallPtrSet<const Value *, 32> originals;
   for (const auto &[from, to] : R.tagOf) {

@@ -80,8 +80,8 @@ std::string whyNot(const llvm::Function &F);
 /// Fills M, copy, toCopy and standIns.
 void takeOut(Route &R);
 
-/// Puts calls of cira.last(number, address in the last iteration) into the
-/// copy, in front of each load's loop. Drops a load from Facts if that fails.
+/// Puts calls of cira.last(number, address in the last iteration, iterations
+/// after the first) into the copy, in front of each load's loop.
 void markLast(Route &R, Facts &facts);
 
 /// Replaces the body of F by that of `from`, in a module that MLIR exported.

@@ -8,27 +8,31 @@
 // 20 ahead, 80 bytes of b.
 // CHECK-LABEL: llvm.func @branchy
 // CHECK-SAME: changed
+// CHECK: %[[LEAST:.*]] = llvm.mlir.constant(131072 : i64)
+// CHECK: %[[LONG:.*]] = llvm.icmp "uge" %arg3, %[[LEAST]]
 // CHECK: ^bb1(%[[I:.*]]: i64):
 // CHECK: %[[P:.*]] = llvm.getelementptr %arg1[%[[I]]]
+// CHECK-NEXT: llvm.cond_br %[[LONG]], ^bb2, ^bb4
+// CHECK-NEXT: ^bb2:
 // CHECK-NEXT: %[[P2:.*]] = llvm.getelementptr %[[P]][80] : (!llvm.ptr) -> !llvm.ptr, i8
 // CHECK-NEXT: %[[IN:.*]] = llvm.icmp "ule" %[[P2]], %arg2 : !llvm.ptr
-// CHECK-NEXT: llvm.cond_br %[[IN]], ^bb2, ^bb3
-// CHECK-NEXT: ^bb2:
+// CHECK-NEXT: llvm.cond_br %[[IN]], ^bb3, ^bb4
+// CHECK-NEXT: ^bb3:
 // CHECK-NEXT: %[[X2:.*]] = llvm.load %[[P2]] {alignment = 4 : i64}
 // CHECK-NEXT: %[[W2:.*]] = llvm.zext %[[X2]]
 // CHECK-NEXT: %[[Q2:.*]] = llvm.getelementptr %arg0[%[[W2]]]
 // CHECK-NEXT: "llvm.intr.prefetch"(%[[Q2]]) <{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}>
-// CHECK-NEXT: llvm.br ^bb3
-// CHECK-NEXT: ^bb3:
+// CHECK-NEXT: llvm.br ^bb4
+// CHECK-NEXT: ^bb4:
 // CHECK-NEXT: llvm.load %[[P]]
 // REMARK: cira-llvm-prefetch: prefetched 20 iterations ahead (a branch depends on it): 16.0 ns per iteration as it is, 8.0 ns with it; latency 80 ns, 10 lines in flight
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @branchy(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
   %z = llvm.mlir.constant(0 : i32) : i32
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^loop(%c0 : i64)
 ^loop(%i: i64):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
@@ -62,12 +66,12 @@ llvm.func @branchy(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
 // CHECK: "llvm.intr.prefetch"(%[[Q2]]) <{cache = 1 : i32, hint = 3 : i32, rw = 1 : i32}>
 // REMARK: prefetched 97 iterations ahead (it is written): 9.2 ns per iteration as it is, 3.5 ns with it; latency 147 ns, 48 lines in flight
 module attributes {cira.machine = #cira.machine<local_latency_ns = 147, lines_in_flight = 48>} {
-  llvm.func @cira.last(i64, !llvm.ptr)
+  llvm.func @cira.last(i64, !llvm.ptr, i64)
   llvm.func @update(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
       attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
     %c0 = llvm.mlir.constant(0 : i64) : i64
     %c1 = llvm.mlir.constant(-1 : i64) : i64
-    llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+    llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
     llvm.br ^loop(%b : !llvm.ptr)
   ^loop(%p: !llvm.ptr):
     %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = -4 : i64}} : !llvm.ptr -> i32
@@ -94,12 +98,12 @@ module attributes {cira.machine = #cira.machine<local_latency_ns = 147, lines_in
 // CHECK: llvm.intr.prefetch
 // REMARK: prefetched 20 iterations ahead (a branch depends on it): 32.0 ns
 // REMARK: prefetched 10 iterations ahead (a branch depends on it)
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @two_levels(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^loop(%c0 : i64)
 ^loop(%i: i64):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
@@ -122,7 +126,8 @@ llvm.func @two_levels(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.
 
 // -----
 
-// A counter that is hashed needs no read ahead, and so no test.
+// A counter that is hashed needs no read ahead, and so no test; that the loop is
+// long enough must be known.
 // CHECK-LABEL: llvm.func @hashed_counter
 // CHECK-NOT: llvm.icmp "ule"
 // CHECK: %[[I2:.*]] = llvm.add %{{.*}}, %{{.*}} : i64
@@ -130,7 +135,7 @@ llvm.func @two_levels(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.
 // CHECK-NEXT: %[[Q2:.*]] = llvm.getelementptr %arg0[%[[H2]]]
 // CHECK-NEXT: "llvm.intr.prefetch"(%[[Q2]])
 llvm.func @hashed_counter(%a: !llvm.ptr, %n: i64)
-    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64, trips = 1000000 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
   llvm.br ^loop(%c0 : i64)
@@ -165,14 +170,14 @@ llvm.func @hashed_counter(%a: !llvm.ptr, %n: i64)
 // CHECK-NOT: llvm.intr.prefetch
 // REMARK: prefetched 20 iterations ahead (a branch depends on it): 32.0 ns
 // REMARK: prefetched 10 iterations ahead (a branch depends on it): 32.0 ns
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @chain(%heads: !llvm.ptr, %keys: !llvm.ptr, %last: !llvm.ptr, %n: i64)
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64},
       {parent = 0 : i64, percent = 800 : i64, unbounded = "it is not known beforehand how often the loop runs"}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
   %null = llvm.mlir.zero : !llvm.ptr
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^outer(%c0 : i64)
 ^outer(%i: i64):
   %p = llvm.getelementptr %keys[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32

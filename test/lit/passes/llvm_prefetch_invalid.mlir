@@ -7,13 +7,13 @@
 // CHECK-NOT: changed
 
 // No branch depends on the value: the core overlaps the loads itself.
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @plain_sum(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64) -> i32
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
   %z = llvm.mlir.constant(0 : i32) : i32
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^loop(%c0, %z : i64, i32)
 ^loop(%i: i64, %s: i32):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
@@ -55,12 +55,12 @@ llvm.func @unbounded(%a: !llvm.ptr, %b: !llvm.ptr, %n: i64)
 // -----
 
 // Reasons that lie in the address.
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @addresses(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^loop(%c0, %a : i64, !llvm.ptr)
 ^loop(%i: i64, %node: !llvm.ptr):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
@@ -94,12 +94,12 @@ llvm.func @addresses(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
 
 // The index may be written before its iteration: what is there now may be no
 // index, and m may not be read with it.
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @written(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^loop(%c0 : i64)
 ^loop(%i: i64):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
@@ -119,18 +119,18 @@ llvm.func @written(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr
 // -----
 
 // Too short for its distance; and a row of an outer loop.
-llvm.func @cira.last(i64, !llvm.ptr)
+llvm.func @cira.last(i64, !llvm.ptr, i64)
 llvm.func @short(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
     attributes {cira.facts = {loops = [{bounded, parent = -1 : i64, trips = 30 : i64}]}} {
   %c0 = llvm.mlir.constant(0 : i64) : i64
   %c1 = llvm.mlir.constant(1 : i64) : i64
-  llvm.call @cira.last(%c0, %last) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
   llvm.br ^loop(%c0 : i64)
 ^loop(%i: i64):
   %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
   %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
   %q = llvm.getelementptr %a[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
-  // expected-remark @+1 {{missed: the loop runs 30 times, too short for a distance of 20}}
+  // expected-remark @+1 {{missed: the loop runs 30 times, too short to gain by a distance of 20 and 524288 cached lines}}
   %v = llvm.load %q {cira.facts = {always}} : !llvm.ptr -> i1
   llvm.cond_br %v, ^found, ^next {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
 ^found:
