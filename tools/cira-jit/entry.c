@@ -66,6 +66,9 @@ static void list_functions(MlirOperation module) {
     fprintf(stderr, "%s @%.*s", before, (int)text.length, text.data);
     before = ",";
   }
+  if (before[0] == ' ') {
+    fputs(" it has none", stderr);
+  }
 }
 
 /* The function's type as MLIR's or LLVM's dialect has it. */

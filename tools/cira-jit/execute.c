@@ -4,6 +4,7 @@
  * of cira/abi.def, those of helpers.c and the C library as what it may call.
  * The far heap is made after compiling: only the program's arrays live there.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
@@ -193,14 +194,21 @@ static int run(const jit_options_t *o, const jit_entry_t *entry,
     runs_ns[i] = jit_now_ns() - start_ns;
   }
   jit_entry_print(entry, results);
-  fflush(stdout);
+  int status = 0;
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    fprintf(stderr,
+            "cira-jit: standard output cannot be written: %s; the results are "
+            "lost\n",
+            strerror(errno));
+    status = JIT_EXIT_SELF;
+  }
   if (o->time) {
     print_times(o, compile_ns, runs_ns);
   }
   free(runs_ns);
   jit_stats_close(cira_abi_process_space());
   cira_abi_process_stop();
-  return 0;
+  return status;
 }
 
 int jit_execute(const jit_options_t *o, LLVMModuleRef module,
@@ -236,22 +244,40 @@ int jit_execute(const jit_options_t *o, LLVMModuleRef module,
 /* ---- files ----------------------------------------------------------------
  */
 
+int jit_write_bytes(const jit_options_t *o, const char *data, size_t bytes) {
+  const char *path = o->output != NULL ? o->output : "standard output";
+  FILE *file = o->output != NULL ? fopen(o->output, "we") : stdout;
+  bool good = file != NULL && fwrite(data, 1, bytes, file) == bytes &&
+              fflush(file) == 0 && (file == stdout || fclose(file) == 0);
+  if (!good) {
+    fprintf(stderr, "cira-jit: %s cannot be written: %s\n", path,
+            strerror(errno));
+  }
+  return good ? 0 : JIT_EXIT_SELF;
+}
+
+/* LLVM's own writers end the process when the disk is full, and empty a
+ * standard output that others have written to: it writes to memory. */
 int jit_write(const jit_options_t *o, LLVMModuleRef module,
               LLVMTargetMachineRef target) {
-  const char *path = o->output != NULL ? o->output : "/dev/stdout";
   char *error = NULL;
-  LLVMBool bad;
+  LLVMMemoryBufferRef buffer;
   if (o->emit == JIT_EMIT_LLVM) {
-    bad = LLVMPrintModuleToFile(module, path, &error);
-  } else {
-    bad = LLVMTargetMachineEmitToFile(
-        target, module, path,
-        o->emit == JIT_EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile, &error);
+    char *text = LLVMPrintModuleToString(module);
+    int status = jit_write_bytes(o, text, strlen(text));
+    LLVMDisposeMessage(text);
+    return status;
   }
-  if (bad) {
-    fprintf(stderr, "cira-jit: %s cannot be written: %s\n", path, error);
+  if (LLVMTargetMachineEmitToMemoryBuffer(
+          target, module,
+          o->emit == JIT_EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile, &error,
+          &buffer)) {
+    fprintf(stderr, "cira-jit: LLVM cannot make %s: %s\n", o->file, error);
     LLVMDisposeMessage(error);
     return JIT_EXIT_SELF;
   }
-  return 0;
+  int status =
+      jit_write_bytes(o, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+  LLVMDisposeMemoryBuffer(buffer);
+  return status;
 }

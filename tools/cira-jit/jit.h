@@ -87,6 +87,9 @@ int jit_execute(const jit_options_t *o, LLVMModuleRef module,
 int jit_write(const jit_options_t *o, LLVMModuleRef module,
               LLVMTargetMachineRef target);
 
+/* Writes bytes to o->output, or to standard output. Returns the exit status. */
+int jit_write_bytes(const jit_options_t *o, const char *data, size_t bytes);
+
 /* The context whose modules jit_execute takes. */
 LLVMContextRef jit_context(void);
 

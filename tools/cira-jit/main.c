@@ -16,15 +16,23 @@ static void write_part(MlirStringRef part, void *file) {
 }
 
 static int write_mlir(const jit_options_t *o, MlirOperation module) {
-  FILE *file = o->output != NULL ? fopen(o->output, "we") : stdout;
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *file = open_memstream(&text, &bytes);
   if (file == NULL) {
-    fprintf(stderr, "cira-jit: %s cannot be written: %s\n", o->output,
-            strerror(errno));
+    fputs("cira-jit: out of memory\n", stderr);
     return JIT_EXIT_SELF;
   }
   mlirOperationPrint(module, write_part, file);
   fputc('\n', file);
-  return fflush(file) == 0 ? 0 : JIT_EXIT_SELF;
+  int status = JIT_EXIT_SELF;
+  if (fclose(file) != 0) {
+    fputs("cira-jit: out of memory\n", stderr);
+  } else {
+    status = jit_write_bytes(o, text, bytes);
+  }
+  free(text);
+  return status;
 }
 
 static int to_machine(const jit_options_t *o, MlirOperation module,

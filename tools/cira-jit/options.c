@@ -99,7 +99,9 @@ static int number(const char *text, const char *option, int most) {
   errno = 0;
   long n = strtol(text, &end, 10);
   if (end == text || *end != '\0' || errno != 0 || n < 1 || n > most) {
-    refuse(option, text, "give a whole number of at least 1");
+    fprintf(stderr, "cira-jit: %s %s; give a whole number from 1 to %d\n",
+            option, text, most);
+    exit(JIT_EXIT_SELF);
   }
   return (int)n;
 }
@@ -223,5 +225,9 @@ void jit_options_parse(int argc, char **argv, jit_options_t *out) {
           "Try 'cira-jit --help' for the options.\n",
           stderr);
     exit(JIT_EXIT_SELF);
+  }
+  if (out->output != NULL && out->emit == JIT_EMIT_NONE) {
+    refuse("--output", out->output,
+           "results go to standard output: leave it out, or add --emit");
   }
 }

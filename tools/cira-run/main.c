@@ -85,7 +85,8 @@ static const char HELP[] =
     "\n"
     "Options for FILE.mlir, see cira-jit --help: --entry=NAME,\n"
     "--pipeline=STAGES, --no-cira-opt, --check, --cira-machine=FILE,\n"
-    "--remarks, --time, --repeat=N, --emit=WHAT, --output=FILE.\n"
+    "-O0 to -O3, --remarks, --time, --repeat=N, --emit=WHAT,\n"
+    "-o, --output=FILE.\n"
     "\n"
     "SIZE is a number with an optional unit k, m, g or t (powers of 1024),\n"
     "such as 256M or 1.5GiB. TIME is a number with an optional unit us, ms\n"
@@ -154,10 +155,11 @@ static _Noreturn CIRA_PRINTF(2, 3) void fail(int exit_status, const char *fmt,
 
 /* ---- options ------------------------------------------------------------ */
 
-/* An option that belongs to cira-jit, by its full name. */
-static void keep_for_jit(options_t *o, int index, const char *value) {
+/* An option that belongs to cira-jit: "-O2", "--entry" and its value. */
+static void keep_for_jit(options_t *o, const char *dashes, const char *name,
+                         const char *value) {
   char *word = NULL;
-  if (asprintf(&word, "--%s", LONG_OPTIONS[index].name) < 0) {
+  if (asprintf(&word, "%s%s", dashes, name) < 0) {
     fail(RUN_EXIT_SELF, "out of memory");
   }
   if (!run_mlir_add(&o->jit, word, value)) {
@@ -172,7 +174,7 @@ static int parse_options(int argc, char **argv, options_t *o) {
   int c;
   int index = 0;
   /* "+": everything after PROGRAM belongs to PROGRAM. */
-  while ((c = getopt_long(argc, argv, "+l:f:s:n:d:t:m:S::hV", LONG_OPTIONS,
+  while ((c = getopt_long(argc, argv, "+l:f:s:n:d:t:m:S::O:o:hV", LONG_OPTIONS,
                           &index)) != -1) {
     switch (c) {
     case 'l':
@@ -211,7 +213,17 @@ static int parse_options(int argc, char **argv, options_t *o) {
       o->helpers = optarg;
       break;
     case OPT_JIT:
-      keep_for_jit(o, index, optarg);
+      keep_for_jit(o, "--", LONG_OPTIONS[index].name, optarg);
+      break;
+    case 'O':
+      if (strlen(optarg) != 1 || optarg[0] < '0' || optarg[0] > '3') {
+        fail(RUN_EXIT_SELF, "there is no level -O%s; use -O0, -O1, -O2 or -O3",
+             optarg);
+      }
+      keep_for_jit(o, "-O", optarg, NULL);
+      break;
+    case 'o':
+      keep_for_jit(o, "--", "output", optarg);
       break;
     case 'h':
       fputs(HELP, stdout);

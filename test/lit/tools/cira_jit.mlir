@@ -75,7 +75,7 @@
 // RUN: not cira-jit %t.bad.mlir 2>&1 | FileCheck %s --check-prefix=E13
 // E13: cira_jit.mlir.tmp.bad.mlir:1:{{[0-9]+}}: error: 'cira.offload' op @gpu is no device
 // RUN: not cira-jit --repeat=0 %s 2>&1 | FileCheck %s --check-prefix=E14
-// E14: cira-jit: --repeat 0; give a whole number of at least 1
+// E14: cira-jit: --repeat 0; give a whole number from 1 to 1000000
 // RUN: not cira-run --far host: --near-max 1K %s 1 1 2>&1 | FileCheck %s --check-prefix=E16
 // E16: cira-run: --near-max is about malloc
 // RUN: not env CIRA_MODE=fast cira-jit %s 1 1 2>&1 | FileCheck %s --check-prefix=E17
@@ -83,6 +83,26 @@
 // RUN: not env CIRA_LOCAL=lots cira-jit %s 1 1 2>&1 | FileCheck %s --check-prefix=E18
 // E18: cira-jit: {{.*}}CIRA_LOCAL
 // RUN: cira-run --far host: --local 1M --mode thread --deadline 5s %s 20 1.5 | FileCheck %s --check-prefix=MAIN
+// RUN: cira-run -O0 %s 20 1.5 | FileCheck %s --check-prefix=MAIN
+// RUN: cira-run --emit=llvm -o %t.run.ll %s && FileCheck %s --check-prefix=LLVM --input-file %t.run.ll
+// What others wrote to standard output stays there.
+// RUN: echo first > %t.both
+// RUN: cira-jit --emit=llvm %s >> %t.both && FileCheck %s --check-prefix=BOTH --input-file %t.both
+// BOTH: first
+// BOTH: define {{.*}}@small(
+// RUN: not cira-run -O7 %s 1 1 2>&1 | FileCheck %s --check-prefix=E21
+// E21: cira-run: there is no level -O7; use -O0, -O1, -O2 or -O3
+// RUN: not cira-run --emit=mlir -o /dev/full %s 2>&1 | FileCheck %s --check-prefix=E22
+// RUN: not cira-run --emit=llvm -o /dev/full %s 2>&1 | FileCheck %s --check-prefix=E22
+// RUN: not cira-run --emit=obj -o /dev/full %s 2>&1 | FileCheck %s --check-prefix=E22
+// E22: cira-jit: /dev/full cannot be written: No space left on device
+// RUN: not cira-run %s --entry small 1 2>&1 > /dev/full | FileCheck %s --check-prefix=E23
+// E23: cira-jit: standard output cannot be written: No space left on device; the results are lost
+// RUN: not cira-jit %s -o %t.none 1 1 2>&1 | FileCheck %s --check-prefix=E24
+// E24: cira-jit: --output {{.*}}; results go to standard output: leave it out, or add --emit
+// RUN: echo "" > %t.empty.mlir
+// RUN: not cira-jit %t.empty.mlir 2>&1 | FileCheck %s --check-prefix=E25
+// E25: no function @main with a body; name one with --entry: it has none
 // RUN: not cira-jit 2>&1 | FileCheck %s --check-prefix=E15
 // E15: cira-jit: no file named
 
