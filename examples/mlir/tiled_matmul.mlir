@@ -6,9 +6,6 @@
 //   cira-run --far shm: --local 1M examples/mlir/tiled_matmul.mlir
 //
 // main() multiplies 16 x 1024 by 1024 x 1024 (4 MiB) and gives a checksum.
-// RUN: cira-run --far host: --local 256K %s | FileCheck %s
-// RUN: cira-run --far shm: --local 256K --no-cira-opt %s | FileCheck %s
-// CHECK: {{^}}13935062680
 
 func.func @tiles(%input: memref<16x1024xf32>,
                  %weights: !cira.remote_memref<1024x1024xf32, cxl>,
