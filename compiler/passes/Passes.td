@@ -236,8 +236,10 @@ def CiraPlace : Pass<"cira-place"> {
     For each `cira.alloc` of a handle without a tier: local, if its constant size
     fits into the last-level cache; otherwise the farthest tier whose latency every
     access in a loop hides, being asked for ahead: page distance times time of an
-    iteration. An access without a pattern hides nothing. An array that is passed
-    on, stored or made into a plain pointer is left to the runtime.
+    iteration. An access without a pattern hides nothing. An array whose accesses
+    hide too little for any tier but local is left to the runtime, as it may not
+    fit into local memory; so is one that is passed on, stored or made into a plain
+    pointer.
 
     Input: the annotations of `cira-recognize` and `cira-prefetch-distance`.
     Output: `tier(...)` on these allocations, a remark with the figures.

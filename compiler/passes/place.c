@@ -3,7 +3,9 @@
  * farthest tier in which no access has to wait: an access with a pattern is
  * asked for cira.distance pages ahead, so it does not wait if distance times
  * the time of an iteration reaches the tier's latency. Arrays that fit into
- * the last-level cache stay local; arrays whose accesses are not all in sight
+ * the last-level cache stay local; no larger ones do, nor those of a size that
+ * is not known: local memory may be too small for them, and a page of theirs
+ * that is in use stays here anyway. Arrays whose accesses are not all in sight
  * are left to the runtime. Reads the annotations of cira-recognize and
  * cira-prefetch-distance. */
 #include "analysis/access.h"
@@ -118,6 +120,14 @@ static MlirWalkResult visit(MlirOperation op, void *unused) {
   int tier = CiraTierFar;
   while (tier > CiraTierLocal && m.tier_latency_ns[tier] > uses.cover_ns) {
     tier--;
+  }
+  if (tier == CiraTierLocal) {
+    cira__remark(op, pass_name,
+                 "missed: of %ld accesses the worst is asked for %ld ns ahead, "
+                 "no tier hides so little, and the array may not fit into "
+                 "local memory; the runtime decides",
+                 (long)uses.accesses, (long)uses.cover_ns);
+    return MlirWalkResultAdvance;
   }
   place(op, (CiraTier)tier);
   if (uses.cover_ns == INT64_MAX) {

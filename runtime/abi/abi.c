@@ -5,6 +5,7 @@
  */
 #include "cira/abi.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "abi/runtime.h"
@@ -21,8 +22,11 @@ _Static_assert(CIRA_ABI_PAGE_MAPPED == CIRA_FAR_MAPPED &&
                    CIRA_ABI_PAGE_LOG2 == CIRA_PAGE_LOG2,
                "inlined checks read the words of the space");
 
+static cira_space_t *space; /* whose counters say what lies near */
+
 void cira_abi_init(cira_space_t *s) {
   static bool hooked;
+  space = s;
   cira_far_init(s);
   cira_abi_range = (cira_abi_range_t){0};
   if (s != NULL) {
@@ -42,6 +46,7 @@ void cira_abi_fini(void) {
   cira_offload_stop();
   cira_stream_forget();
   cira_abi_range = (cira_abi_range_t){0};
+  space = NULL;
   cira_far_init(NULL);
 }
 
@@ -57,6 +62,22 @@ CIRA_COLD static _Noreturn void no_memory(int64_t bytes, const char *which,
   const char *detail = cira_status_detail();
   cira__misuse("alloc: no %s memory for %lld bytes%s%s; %s", which,
                (long long)bytes, *detail ? ": " : "", detail, remedy);
+}
+
+/* An array that was placed in local memory counts as the near heap does. */
+static void count_near(int64_t bytes) {
+  if (space == NULL) {
+    return;
+  }
+  cira_space_stats_t *stats = (cira_space_stats_t *)cira_space_stats(space);
+  uint64_t now =
+      __atomic_add_fetch(&stats->near_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+  uint64_t peak = __atomic_load_n(&stats->near_bytes_peak, __ATOMIC_RELAXED);
+  while (bytes > 0 && now > peak &&
+         !__atomic_compare_exchange_n(&stats->near_bytes_peak, &peak, now,
+                                      false, __ATOMIC_RELAXED,
+                                      __ATOMIC_RELAXED)) {
+  }
 }
 
 void *cira_abi_alloc(int64_t bytes, int32_t tier) {
@@ -76,6 +97,7 @@ void *cira_abi_alloc(int64_t bytes, int32_t tier) {
   if (p == NULL) {
     no_memory(bytes, "local", "ask for less, or for far memory");
   }
+  count_near((int64_t)malloc_usable_size(p));
   return p;
 }
 
@@ -83,6 +105,7 @@ void cira_abi_dealloc(void *p) {
   if (cira_far_is_far(p)) {
     cira_heap_far_free(p);
   } else {
+    count_near(-(int64_t)malloc_usable_size(p));
     free(p);
   }
 }

@@ -48,22 +48,6 @@ func.func @gather(%n: index, %b: memref<?xindex>, %x: f32) {
   return
 }
 
-// No pattern: near.
-// REMARK: cira-place: local (80 ns): of 1 accesses the worst is asked for 0 ns ahead
-// CHECK-LABEL: func.func @random
-// CHECK: cira.alloc(%{{.*}}) tier(local)
-func.func @random(%n: index) {
-  %c0 = arith.constant 0 : index
-  %c1 = arith.constant 1 : index
-  %a = cira.alloc(%n) : !cira.handle<f32>
-  scf.for %i = %c0 to %n step %c1 {
-    %k = arith.muli %i, %i : index
-    %v = cira.load %a[%k] : !cira.handle<f32> -> f32
-  }
-  cira.dealloc %a : !cira.handle<f32>
-  return
-}
-
 // Not used in a loop: far.
 // REMARK: cira-place: far: no access in a loop waits
 // CHECK-LABEL: func.func @once

@@ -24,3 +24,17 @@ func.func @escape(%n: index, %p: !cira.handle<!cira.handle<f32>>, %i: index) -> 
   cira.dealloc %e : !cira.remote_memref<?xf32, remote_cxl>
   return %q : !llvm.ptr
 }
+
+// Local would be best, but who says that it fits?
+func.func @random(%n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // expected-remark @+1 {{cira-place: missed: of 1 accesses the worst is asked for 0 ns ahead, no tier hides so little}}
+  %a = cira.alloc(%n) : !cira.handle<f32>
+  scf.for %i = %c0 to %n step %c1 {
+    %k = arith.muli %i, %i : index
+    %v = cira.load %a[%k] : !cira.handle<f32> -> f32
+  }
+  cira.dealloc %a : !cira.handle<f32>
+  return
+}
