@@ -55,7 +55,7 @@ private:
   std::string whyUnbounded(Loop &L);
   bool dependsOnIndex(Value *V, Loop &L);
   bool isWritten(LoadInst &load, Loop &L);
-  int64_t extentBytes(Value *pointer);
+  int64_t extentBytes(Value *pointer, Loop &L);
   int64_t percent(const BasicBlock *B, const BasicBlock *of);
   std::optional<int64_t> strideBytes(Value *pointer, Loop &L);
 
@@ -181,17 +181,22 @@ bool Gather::isWritten(LoadInst &load, Loop &L) {
   return false;
 }
 
-/// At most so many bytes can be touched through this address; 0: not known.
-int64_t Gather::extentBytes(Value *pointer) {
+/// At most so many bytes can be touched through this address in one run of the
+/// loop; 0: not known.
+int64_t Gather::extentBytes(Value *pointer, Loop &L) {
   uint64_t size;
   ObjectSizeOpts options;
   const Value *object = getUnderlyingObject(pointer);
+  const SCEV *base = SE.getPointerBase(SE.getSCEV(pointer));
+  if (!L.isLoopInvariant(object) || !SE.isLoopInvariant(base, &L)) {
+    return 0; /* another object each time */
+  }
   const DataLayout &layout = R.F.getParent()->getDataLayout();
   if (getObjectSize(object, size, layout, &TLI, options) && size < INT64_MAX) {
     return static_cast<int64_t>(size);
   }
   const SCEV *at = SE.getSCEV(pointer);
-  const SCEV *offset = SE.getMinusSCEV(at, SE.getPointerBase(at));
+  const SCEV *offset = SE.getMinusSCEV(at, base);
   if (isa<SCEVCouldNotCompute>(offset)) {
     return 0;
   }
@@ -233,7 +238,7 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
   } else {
     bool indirect = dependsOnIndex(pointer, L);
     facts.worthwhile |= indirect;
-    int64_t extent = indirect ? extentBytes(pointer) : 0;
+    int64_t extent = indirect ? extentBytes(pointer, L) : 0;
     if (extent) {
       list.push_back({.name = "extent_bytes", .number = extent});
     }
@@ -358,8 +363,12 @@ void markLast(Route &R, Facts &facts) {
                      before->getIterator());
   }
   SmallPtrSet<const Value *, 32> originals;
-  for (const auto &[from, to] : R.tagOf) {
-    originals.insert(R.toCopy[from]);
+  for (const Instruction *I : R.byTag) {
+    auto *copy = cast<Instruction>(R.toCopy[I]);
+    originals.insert(copy);
+    if (I->hasPoisonGeneratingFlags() && !copy->hasPoisonGeneratingFlags()) {
+      R.weakened.insert(I);
+    }
   }
   for (BasicBlock &B : F) {
     for (Instruction &I : B) {

@@ -143,6 +143,9 @@ Instruction *Rebuild::remade(Instruction &I) {
       copy->setOperand(i, I.getOperand(i));
     }
   }
+  if (R.weakened.contains(original)) {
+    copy->dropPoisonGeneratingFlags();
+  }
   copy->setName(original->getName());
   ofOriginal[original] = copy;
   originals[copy] = original;

@@ -20,6 +20,7 @@
 #define CIRA_COMPILER_PLUGIN_PLUGIN_H
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/IR/Function.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/PassManager.h"
@@ -64,6 +65,9 @@ struct Route {
   std::unique_ptr<llvm::Module> M; // the module taken out
   llvm::Function *copy = nullptr;  // in M
   llvm::ValueToValueMapTy toCopy;  // original -> copy
+  /// Originals whose promises (no overflow and the like) may not be relied on
+  /// any more: what was computed in front of a loop uses them too.
+  llvm::SmallPtrSet<const llvm::Instruction *, 8> weakened;
   /// Names of the stand-ins in M -> what they stand for.
   llvm::StringMap<llvm::Value *> standIns;
 

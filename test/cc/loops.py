@@ -24,6 +24,7 @@ struct node { uint32_t key; struct node *next; char pad[PAD]; uint16_t tail; };
 static uint64_t sum;
 static struct node nodes[table_count];
 static struct node *heads[table_count];
+static struct node *all[table_count];
 static uint8_t t8[table_count];
 static uint16_t t16[table_count];
 static uint32_t t32[table_count];
@@ -56,6 +57,7 @@ static void reset(void) {
     other[i] = (h >> 13) % table_count;
     nodes[i].key = h >> 8, nodes[i].tail = (uint16_t)(h >> 3);
     nodes[i].next = h & 0x300 ? NULL : &nodes[(i * 7 + 1) % table_count];
+    all[i] = &nodes[(h >> 12) % table_count];
     heads[i] = h & 0x10 ? &nodes[(h >> 5) % table_count] : NULL;
   }
 }
@@ -74,7 +76,8 @@ def kernel(r, number):
                    "((b[i] ^ (uint64_t)i) % table_count)",
                    "(b[i] / 2 + 1)"])
     place = r.choice([f"t8[{at}]", f"t16[{at}]", f"t32[{at}]", f"t64[{at}]",
-                      f"tf[{at}]", f"nodes[{at}].key", f"nodes[{at}].tail"])
+                      f"tf[{at}]", f"nodes[{at}].key", f"nodes[{at}].tail",
+                      f"all[{at}]->key", f"all[{at}]->tail"])
     test = f"(uint64_t){place} {r.choice(['& 1', '% 3 == 0', '> 100'])}"
     body = r.choice([
         f"s += (uint64_t){place};",

@@ -51,8 +51,9 @@ def edge(tools, arguments):
     failures = []
     sets = ALL_OPTIONS if arguments.all else QUICK_OPTIONS
     ways = {"all": ROUTE_ALL,
-            "eager": [f"-mcira-machine={tools.eager}"],
             "both": ROUTE_ALL + [f"-mcira-machine={tools.eager}"]}
+    if arguments.all:
+        ways["eager"] = [f"-mcira-machine={tools.eager}"]
     for source in sorted(glob.glob(os.path.join(common.HERE, "edge", "*.c*"))):
         cxx = source.endswith(".cpp")
         clang = tools.clangxx if cxx else tools.clang
@@ -97,8 +98,11 @@ def csmith(tools, arguments):
         if isinstance(want, str) or want[0] != 0:
             continue  # runs for too long; says nothing
         done += 1
+        ways = [ROUTE_ALL + [f"-mcira-machine={tools.eager}"]]
+        if arguments.all:
+            ways.append([f"-mcira-machine={tools.eager}"])
         for level in levels:
-            for extra in (ROUTE_ALL, [f"-mcira-machine={tools.eager}"]):
+            for extra in ways:
                 got, _ = compile_and_run(tools.cc, flags + [level] + extra,
                                          source, out)
                 if got != want:
