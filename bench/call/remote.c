@@ -31,6 +31,16 @@ CIRA_CALL_KERNEL(bind) {
   return CIRA_OK;
 }
 
+CIRA_CALL_KERNEL_ARRAY(remote_array) {
+  const uint32_t *k = frame->args;
+  int32_t *result = frame->result;
+  for (uint32_t i = 0; i < frame->count; i++) {
+    result[i] = seed_remote(k[i], a, b);
+  }
+  frame->result_bytes = sizeof(int32_t);
+  return CIRA_OK;
+}
+
 CIRA_CALL_KERNEL(remote) {
   *(int32_t *)frame->result = seed_remote(*(const uint32_t *)frame->args, a, b);
   frame->result_bytes = sizeof(int32_t);

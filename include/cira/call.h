@@ -60,7 +60,9 @@ typedef struct cira_call_frame {
   uint32_t result_max;
   uint32_t result_bytes; /* the function says how many it wrote; 0 before */
   uint32_t id;
-  void *context; /* as given to cira_call_table_add */
+  uint32_t count; /* of calls at once, for functions that take arrays; else 1 */
+  uint32_t done;  /* such a function that fails says how many succeeded */
+  void *context;  /* as given to cira_call_table_add */
   const void *server;
 } cira_call_frame_t;
 
@@ -79,6 +81,21 @@ typedef cira_status_t (*cira_call_fn_t)(cira_call_frame_t *frame);
 #define CIRA_CALL_KERNEL(name)                                                 \
   CIRA_API cira_status_t cira_kernel_##name(cira_call_frame_t *frame);         \
   cira_status_t cira_kernel_##name(cira_call_frame_t *frame)
+#endif
+
+/* The same for a function that takes arrays: it gets the calls of a batch at
+ * once, `count` arguments of args_bytes each and room for as many results of
+ * result_max each, and makes the loop itself; a single call is an array of one.
+ */
+#ifdef __cplusplus
+#define CIRA_CALL_KERNEL_ARRAY(name)                                           \
+  extern "C" CIRA_API cira_status_t cira_array_kernel_##name(                  \
+      cira_call_frame_t *frame);                                               \
+  cira_status_t cira_array_kernel_##name(cira_call_frame_t *frame)
+#else
+#define CIRA_CALL_KERNEL_ARRAY(name)                                           \
+  CIRA_API cira_status_t cira_array_kernel_##name(cira_call_frame_t *frame);   \
+  cira_status_t cira_array_kernel_##name(cira_call_frame_t *frame)
 #endif
 
 typedef struct cira_call_table cira_call_table_t;
@@ -104,12 +121,18 @@ CIRA_API CIRA_MUST_USE cira_status_t
 cira_call_table_add(cira_call_table_t *table, const char *name,
                     cira_call_fn_t function, void *context);
 
-/* Makes the functions of a shared object callable that were defined with
- * CIRA_CALL_KERNEL; they are looked up when a caller asks for them.
- *   path  as for dlopen(3).
- * Returns CIRA_OK; CIRA_E_INVALID for NULL or what cannot be loaded, with the
- *   loader's reason; CIRA_E_QUOTA above 16 libraries.
+/* The same for a function that takes arrays, see CIRA_CALL_KERNEL_ARRAY.
+ * Returns as cira_call_table_add.
  * Threads: as cira_call_table_add. */
+CIRA_API CIRA_MUST_USE cira_status_t
+cira_call_table_add_array(cira_call_table_t *table, const char *name,
+                          cira_call_fn_t function, void *context);
+
+/* Makes the functions of a shared object callable that were defined with
+ * CIRA_CALL_KERNEL or CIRA_CALL_KERNEL_ARRAY; they are looked up when a caller
+ * asks for them. path  as for dlopen(3). Returns CIRA_OK; CIRA_E_INVALID for
+ * NULL or what cannot be loaded, with the loader's reason; CIRA_E_QUOTA above
+ * 16 libraries. Threads: as cira_call_table_add. */
 CIRA_API CIRA_MUST_USE cira_status_t
 cira_call_table_load(cira_call_table_t *table, const char *path);
 

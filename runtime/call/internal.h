@@ -117,6 +117,7 @@ uint64_t cira__call_bulk_results(const cira__call_bulk_t *b,
 typedef struct {
   cira_call_fn_t function;
   void *context;
+  bool array; /* takes the calls of a batch at once */
   char name[CIRA_CALL_NAME_MAX + 1];
 } cira__call_entry_t;
 

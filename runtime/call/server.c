@@ -65,6 +65,24 @@ static cira_status_t run_find(server_t *s) {
   return s->view.link->found ? CIRA_OK : CIRA_E_INVALID;
 }
 
+/* All calls of a batch by one function that takes arrays. */
+static cira_status_t run_array(const cira__call_entry_t *e,
+                               cira_call_frame_t *frame, uint32_t count) {
+  frame->count = count;
+  frame->done = 0;
+  cira_status_t status = e->function(frame);
+  if (status == CIRA_OK && frame->result_bytes != frame->result_max) {
+    status = cira__fail(CIRA_E_RANGE, "'%s' wrote results of %u bytes, not %u",
+                        e->name, frame->result_bytes, frame->result_max);
+  } else if (status == CIRA_OK) {
+    frame->done = count;
+  }
+  if (frame->done > count) {
+    frame->done = count;
+  }
+  return status;
+}
+
 /* The calls of one place for bulk, until one fails. */
 static cira_status_t run_bulk(server_t *s, const cira__call_entry_t *e,
                               uint32_t number, cira_call_frame_t *frame) {
@@ -82,6 +100,14 @@ static cira_status_t run_bulk(server_t *s, const cira__call_entry_t *e,
   uint32_t i = 0;
   frame->args_bytes = b.args_bytes;
   frame->result_max = b.result_bytes;
+  if (e->array) {
+    frame->args = args;
+    frame->result = result;
+    status = run_array(e, frame, b.count);
+    s->view.descriptor[number].done = frame->done;
+    frame->result_bytes = 0;
+    return status;
+  }
   for (; i < b.count; i++) {
     if (i % BULK_LOOK_EVERY == 0 && cancelled(&s->view, frame->id)) {
       status = CIRA_E_CANCELLED;
@@ -184,6 +210,7 @@ static bool serve_one(server_t *s, const uint8_t *message) {
                              .result = answer + sizeof(cira__call_completion_t),
                              .result_max = s->result_max,
                              .id = m.id,
+                             .count = 1,
                              .server = s};
   cira_status_t status = run_function(s, &m, &frame);
   cira__call_completion_t c = {.id = m.id};

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PREFIX "cira_kernel_"
+#define ARRAY_PREFIX "cira_array_kernel_"
 
 cira_status_t cira_call_table_create(cira_call_table_t **out) {
   if (!out) {
@@ -57,21 +58,23 @@ static uint32_t entry_find(const cira_call_table_t *t, const char *name) {
 
 /* Under the lock. Returns its number, 0 when the table is full. */
 static uint32_t entry_add(cira_call_table_t *t, const char *name,
-                          cira_call_fn_t function, void *context) {
+                          cira_call_fn_t function, void *context, bool array) {
   if (t->count == CIRA_CALL_FUNCTION_MAX) {
     return 0;
   }
   cira__call_entry_t *e = &t->entry[t->count];
   e->function = function;
   e->context = context;
+  e->array = array;
   memcpy(e->name, name, strlen(name) + 1);
   /* pairs with: the acquire load in cira__call_entry */
   __atomic_store_n(&t->count, t->count + 1, __ATOMIC_RELEASE);
   return t->count;
 }
 
-cira_status_t cira_call_table_add(cira_call_table_t *t, const char *name,
-                                  cira_call_fn_t function, void *context) {
+static cira_status_t table_add(cira_call_table_t *t, const char *name,
+                               cira_call_fn_t function, void *context,
+                               bool array) {
   if (!t || !function || !cira__call_name_ok(name)) {
     return cira__fail(CIRA_E_INVALID,
                       "call_table_add: the table or function is NULL, or the "
@@ -84,7 +87,7 @@ cira_status_t cira_call_table_add(cira_call_table_t *t, const char *name,
     status =
         cira__fail(CIRA_E_INVALID,
                    "call_table_add: there is a function '%s' already", name);
-  } else if (!entry_add(t, name, function, context)) {
+  } else if (!entry_add(t, name, function, context, array)) {
     status = cira__fail(CIRA_E_QUOTA,
                         "call_table_add: '%s' is more than the %u functions "
                         "that a table holds",
@@ -92,6 +95,17 @@ cira_status_t cira_call_table_add(cira_call_table_t *t, const char *name,
   }
   (void)pthread_mutex_unlock(&t->lock);
   return status;
+}
+
+cira_status_t cira_call_table_add(cira_call_table_t *t, const char *name,
+                                  cira_call_fn_t function, void *context) {
+  return table_add(t, name, function, context, false);
+}
+
+cira_status_t cira_call_table_add_array(cira_call_table_t *t, const char *name,
+                                        cira_call_fn_t function,
+                                        void *context) {
+  return table_add(t, name, function, context, true);
 }
 
 cira_status_t cira_call_table_load(cira_call_table_t *t, const char *path) {
@@ -137,9 +151,9 @@ cira_status_t cira_call_table_window(cira_call_table_t *t, uint32_t window,
 /* A name that no library can have as part of a symbol is not looked up: dlsym
  * reads it as a C string and that is all it checks. */
 static cira_call_fn_t library_find(const cira_call_table_t *t,
-                                   const char *name) {
-  char symbol[sizeof(PREFIX) + CIRA_CALL_NAME_MAX];
-  (void)cira__format(symbol, sizeof(symbol), PREFIX "%s", name);
+                                   const char *prefix, const char *name) {
+  char symbol[sizeof(ARRAY_PREFIX) + CIRA_CALL_NAME_MAX];
+  (void)cira__format(symbol, sizeof(symbol), "%s%s", prefix, name);
   for (uint32_t i = 0; i < t->library_count; i++) {
     void *at = dlsym(t->library[i], symbol);
     if (at) {
@@ -155,8 +169,12 @@ uint32_t cira__call_table_find(cira_call_table_t *t, const char *name) {
   (void)pthread_mutex_lock(&t->lock);
   uint32_t number = entry_find(t, name);
   if (number == 0) {
-    cira_call_fn_t function = library_find(t, name);
-    number = function ? entry_add(t, name, function, NULL) : 0;
+    cira_call_fn_t function = library_find(t, PREFIX, name);
+    bool array = function == NULL;
+    if (array) {
+      function = library_find(t, ARRAY_PREFIX, name);
+    }
+    number = function ? entry_add(t, name, function, NULL, array) : 0;
   }
   (void)pthread_mutex_unlock(&t->lock);
   if (number == 0) {

@@ -221,7 +221,19 @@ static void library(bool process) {
       CIRA_OK);
   assert_int_equal(n, 42);
   uint32_t f;
-  assert_int_equal(cira_call_find(c, "thrice", CIRA_FOREVER, &f),
+  uint64_t three[3] = {1, 2, 3};
+  cira_call_many_t m = {.args = three,
+                        .results = three,
+                        .count = 3,
+                        .args_bytes = 8,
+                        .result_bytes = 8};
+  assert_int_equal(cira_call_many(c, find(c, "thrice"), &m, NULL), CIRA_OK);
+  assert_int_equal(three[2], 9);
+  assert_int_equal(
+      cira_call_run(c, find(c, "thrice"), &n, 8, &n, 8, CIRA_FOREVER, NULL),
+      CIRA_OK);
+  assert_int_equal(n, 126);
+  assert_int_equal(cira_call_find(c, "fourfold", CIRA_FOREVER, &f),
                    CIRA_E_INVALID);
   assert_int_equal(cira_call_find(c, "../x y", CIRA_FOREVER, &f),
                    CIRA_E_INVALID);
@@ -435,6 +447,51 @@ static void bulk(bool process) {
   assert_int_equal(cira_call_run(c, add1, in, 8, out, 8, CIRA_FOREVER, NULL),
                    CIRA_OK);
   assert_int_equal(cira_call_stats(c).in_flight, 0);
+  cira_call_destroy(c);
+  cira_call_table_destroy(t);
+}
+
+static void arrays(bool process) {
+  enum { N = 1000 };
+  cira_call_table_t *t = table_make();
+  assert_int_equal(cira_call_table_add_array(t, "array", fn_array, NULL),
+                   CIRA_OK);
+  assert_int_equal(cira_call_table_add_array(t, "array", fn_array, NULL),
+                   CIRA_E_INVALID);
+  cira_call_client_t *c = start(t, NULL, process);
+  uint32_t array = find(c, "array");
+  static uint64_t in[N];
+  static uint64_t out[N];
+  uint64_t done = 0;
+  for (uint32_t k = 0; k < N; k++) {
+    in[k] = k;
+    out[k] = 7777;
+  }
+  cira_call_many_t m = {.args = in,
+                        .results = out,
+                        .count = N,
+                        .args_bytes = 8,
+                        .result_bytes = 8,
+                        .batch = 64};
+  assert_int_equal(cira_call_many(c, array, &m, &done), CIRA_E_QUOTA);
+  assert_int_equal(done, 500);
+  assert_int_equal(out[499], 500);
+  assert_int_equal(out[500], 7777);
+  m.args = in + 600; /* says that more succeeded than there were */
+  m.count = 1;
+  assert_int_equal(cira_call_many(c, array, &m, &done), CIRA_E_QUOTA);
+  assert_int_equal(done, 1);
+  m.args = in + 601;
+  m.count = N - 601;
+  assert_int_equal(cira_call_many(c, array, &m, &done), CIRA_OK);
+  assert_int_equal(done, N - 601);
+  assert_int_equal(out[N - 602], N);
+  m.args_bytes = 4; /* whose results are of another size than it writes */
+  m.args = in;
+  m.result_bytes = 16;
+  m.count = 1;
+  assert_int_equal(cira_call_many(c, array, &m, &done), CIRA_E_RANGE);
+  assert_int_equal(done, 0);
   cira_call_destroy(c);
   cira_call_table_destroy(t);
 }
@@ -719,6 +776,7 @@ BOTH(deadlines)
 BOTH(cancels)
 BOTH(closing_stuck)
 BOTH(bulk)
+BOTH(arrays)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -731,6 +789,7 @@ int main(void) {
       cmocka_unit_test(test_cancels),
       cmocka_unit_test(test_closing_stuck),
       cmocka_unit_test(test_bulk),
+      cmocka_unit_test(test_arrays),
       cmocka_unit_test(test_bad_input),
       cmocka_unit_test(test_bad_calls),
       cmocka_unit_test(test_links),
