@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A function that runs in a process of its own, called one by one and over an
- * array. With cira_call_thread instead of cira_call_process it runs on a thread.
+ * array. With cira_call_thread instead of cira_call_process it runs on a
+ * thread.
  */
 #include "cira/call.h"
 

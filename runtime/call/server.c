@@ -74,6 +74,7 @@ static cira_status_t run_array(const cira__call_entry_t *e,
   if (status == CIRA_OK && frame->result_bytes != frame->result_max) {
     status = cira__fail(CIRA_E_RANGE, "'%s' wrote results of %u bytes, not %u",
                         e->name, frame->result_bytes, frame->result_max);
+    frame->done = 0;
   } else if (status == CIRA_OK) {
     frame->done = count;
   }

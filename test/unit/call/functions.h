@@ -107,20 +107,6 @@ static cira_status_t fn_odd(cira_call_frame_t *f) {
   return n == 900 ? CIRA_E_RANGE : CIRA_OK;
 }
 
-/* Takes arrays; refuses the argument 500, lies about 600. */
-static cira_status_t fn_array(cira_call_frame_t *f) {
-  for (; f->done < f->count; f->done++) {
-    uint64_t n = ((const uint64_t *)f->args)[f->done];
-    if (n == 500 || n == 600) {
-      f->done = n == 600 ? UINT32_MAX : f->done;
-      return CIRA_E_QUOTA;
-    }
-    ((uint64_t *)f->result)[f->done] = n + 1;
-  }
-  f->result_bytes = 8;
-  return CIRA_OK;
-}
-
 static cira_status_t fn_crash(cira_call_frame_t *f) {
   (void)f;
   (void)signal(SIGSEGV, SIG_DFL);

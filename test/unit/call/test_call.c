@@ -451,6 +451,20 @@ static void bulk(bool process) {
   cira_call_table_destroy(t);
 }
 
+/* Takes arrays; refuses the argument 500, lies about 600. */
+static cira_status_t fn_array(cira_call_frame_t *f) {
+  for (; f->done < f->count; f->done++) {
+    uint64_t n = ((const uint64_t *)f->args)[f->done];
+    if (n == 500 || n == 600) {
+      f->done = n == 600 ? UINT32_MAX : f->done;
+      return CIRA_E_QUOTA;
+    }
+    ((uint64_t *)f->result)[f->done] = n + 1;
+  }
+  f->result_bytes = 8;
+  return CIRA_OK;
+}
+
 static void arrays(bool process) {
   enum { N = 1000 };
   cira_call_table_t *t = table_make();
