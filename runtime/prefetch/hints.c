@@ -13,16 +13,27 @@
 
 #define LINES_MAX 64u /* of an array, asked for at once */
 #define PAGES 64u
+#define NODES_MAX (INT64_C(1) << 18) /* of a chain: it may be a ring */
 
 static uint64_t magnitude(int64_t x) {
-  return x < 0 ? (uint64_t)-x : (uint64_t)x;
+  return x < 0 ? -(uint64_t)x : (uint64_t)x;
+}
+
+/* How many of `count` elements at this distance have an address at all. */
+static int64_t count_in_reach(int64_t count, uint64_t step) {
+  if (step == 0) {
+    return 1;
+  }
+  int64_t most = (int64_t)((UINT64_C(1) << 47) / step) + 1;
+  return count < most ? count : most;
 }
 
 static void array_lines(const uint8_t *base, int64_t stride, int64_t count,
                         uint64_t bytes) {
   uint64_t lines = 0, last = UINT64_MAX;
   for (int64_t i = 0; i < count && lines < LINES_MAX; i++) {
-    const uint8_t *p = base + i * stride;
+    const uint8_t *p =
+        (const uint8_t *)((uintptr_t)base + (uintptr_t)(i * stride));
     for (uint64_t at = 0; at < bytes && lines < LINES_MAX;
          at += CIRA_LINE_BYTES) {
       uint64_t line = (uint64_t)(uintptr_t)(p + at) / CIRA_LINE_BYTES;
@@ -42,7 +53,10 @@ static void array_pages(const uint8_t *base, int64_t stride, int64_t count,
   uint64_t last = UINT64_MAX;
   uint64_t most = cira_far_local_pages() / 8, asked = 0;
   for (int64_t i = 0; i < count && asked < most; i++) {
-    uint64_t p = (uint64_t)(uintptr_t)(base + i * stride);
+    uint64_t p = (uint64_t)(uintptr_t)base + (uint64_t)(i * stride);
+    if (!cira_far_is_far((const void *)(uintptr_t)p)) {
+      break; /* nothing behind it is far, either */
+    }
     uint64_t end = (p + bytes - 1) >> CIRA_PAGE_LOG2;
     for (uint64_t page = p >> CIRA_PAGE_LOG2; page <= end && asked < most;
          page++) {
@@ -69,14 +83,15 @@ void cira_prefetch_array(const void *base, int64_t stride_bytes, int64_t count,
   }
   uint64_t bytes = (uint64_t)element_bytes, step = magnitude(stride_bytes);
   const uint8_t *p = base;
+  count = count_in_reach(count, step);
   if (cira_far_any_managed() && cira_far_is_far(base)) {
     if (step <= CIRA_PAGE_BYTES / 4 || count == 1) { /* dense: one range */
+      uint64_t all =
+          cira__min_u64((uint64_t)(count - 1) * step + bytes,
+                        cira_far_local_pages() / 8 * CIRA_PAGE_BYTES);
       const uint8_t *low =
-          stride_bytes < 0 ? p + (count - 1) * stride_bytes : p;
-      uint64_t all = (uint64_t)(count - 1) * step + bytes;
-      cira_space_prefetch(
-          cira__far.space, low,
-          cira__min_u64(all, cira_far_local_pages() / 8 * CIRA_PAGE_BYTES));
+          stride_bytes < 0 && all > bytes ? p + bytes - all : p;
+      cira_space_prefetch(cira__far.space, low, all);
     } else {
       array_pages(p, stride_bytes, count, bytes);
     }
@@ -109,10 +124,17 @@ void cira_prefetch_nodes(const void *head, int64_t link_offset, int64_t count,
   if (node_bytes <= 0 || !pointer_read(head, &node)) {
     return;
   }
+  uint64_t most = cira_far_local_pages() / 8, asked = 0;
+  if (count > NODES_MAX) {
+    count = NODES_MAX;
+  }
   for (int64_t i = 0; i < count && node != NULL; i++) {
     const uint8_t *at = node;
     if (cira_far_is_far(node)) {
       if (!cira_far_is_here(node)) {
+        if (asked++ == most) {
+          return; /* the first ones would have to go again */
+        }
         cira_space_prefetch(cira__far.space, node, (uint64_t)node_bytes);
       }
       at = cira_far_at(node);
