@@ -612,17 +612,22 @@ static void add_slice(builder_t *b, const candidate_t *c) {
   }
 }
 
-/* Can `c` share the test and the copies of `b`? */
-static bool joins(const builder_t *b, const candidate_t *first,
-                  const candidate_t *c) {
+/* Can `c` share the test of `first`, if it needs one? A test for a longer
+ * distance holds for a shorter one too. */
+static bool joins(const candidate_t *first, const candidate_t *c) {
   return mlirOperationEqual(first->anchor, c->anchor) &&
-         first->distance == c->distance && first->loop == c->loop &&
-         b->map_count + c->slice.op_count + 3 * c->slice.index_count +
-                 2 * c->slice.counter_count <
-             map_max;
+         first->distance >= c->distance && first->loop == c->loop &&
+         (first->slice.index_count || !c->slice.index_count);
 }
 
-/* Prefetches of the `at`-th candidate, and of those that go with it. */
+static bool has_room(const builder_t *b, const candidate_t *c) {
+  return b->map_count + c->slice.op_count + 3 * c->slice.index_count +
+             2 * c->slice.counter_count <
+         map_max;
+}
+
+/* Prefetches of the `at`-th candidate, and of those that go with it: those of
+ * one distance share what is computed. */
 static void insert(work_t *w, int at) {
   const candidate_t *first = &w->items[at];
   builder_t b = {.work = w,
@@ -633,15 +638,38 @@ static void insert(work_t *w, int at) {
   if (first->slice.index_count) {
     add_test(&b, first, rest);
   }
-  for (int i = at; i < w->count; i++) {
-    candidate_t *c = &w->items[i];
-    if (c->distance && !c->done && (i == at || joins(&b, first, c))) {
-      add_slice(&b, c);
-      add_prefetch(&b, c);
-      c->done = true;
+  int64_t distance = first->distance;
+  for (int64_t next; distance; distance = next) {
+    next = 0;
+    for (int i = 0; i < w->count; i++) {
+      candidate_t *c = &w->items[i];
+      if (!c->distance || c->done || !joins(first, c)) {
+        continue;
+      }
+      if (c->distance == distance && has_room(&b, c)) {
+        add_slice(&b, c);
+        add_prefetch(&b, c);
+        c->done = true;
+      } else if (c->distance < distance) {
+        next = cira_cost_max(next, c->distance);
+      }
     }
+    b.map_count = 0;
   }
   append(&b, "llvm.br", 0, NULL, (MlirType){NULL}, 0, NULL, 1, &rest);
+}
+
+/* The candidate that looks farthest ahead of those not done; -1: none. */
+static int farthest(const work_t *w) {
+  int found = -1;
+  for (int i = 0; i < w->count; i++) {
+    const candidate_t *c = &w->items[i];
+    if (c->distance && !c->done &&
+        (found < 0 || c->distance > w->items[found].distance)) {
+      found = i;
+    }
+  }
+  return found;
 }
 
 /* ---- the pass -------------------------------------------------------------
@@ -675,12 +703,11 @@ static void run_on(work_t *w) {
   for (int64_t i = 0; i < w->loops.count; i++) {
     decide(w, i);
   }
-  bool changed = false;
-  for (int i = 0; i < w->count; i++) {
-    if (w->items[i].distance && !w->items[i].done) {
-      insert(w, i);
-      changed = true;
-    }
+  int next = farthest(w);
+  bool changed = next >= 0;
+  for (; next >= 0; next = farthest(w)) {
+    insert(w, next);
+    w->items[next].done = true;
   }
   if (changed) {
     mark_changed(w->loops.function);

@@ -86,6 +86,9 @@ def kernel(r, number):
         f"{place} += 3;",
         f"{place} = (uint8_t)(i * 5); s++;",
         f"if ({test}) {{ {place} = 7; s++; }}",
+        # by the counter alone, which needs no test, beside one that does
+        f"if (t64[((uint64_t)i * 2654435761u >> 9) & 4095] & 1) {{ s += 3; "
+        f"out[s & 63] ^= i; }} if ({test}) {{ out[i & 63] += s; }}",
         f"if (i & 1) {{ if ({test}) {{ s += 5; out[s & 63]++; }} }}",
         f"if ({test}) {{ if (s > 1000000) {{ break; }} s += 11; }}",
         f"if ({test} && opaque(s)) {{ s += i; }}",

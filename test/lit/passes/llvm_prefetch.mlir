@@ -158,10 +158,12 @@ llvm.func @hashed_counter(%a: !llvm.ptr, %n: i64)
 // -----
 
 // A hash probe: the loop inside walks a chain. Its first node is asked for by
-// the loop around it, the bucket at twice the distance.
+// the loop around it, the bucket at twice the distance; one test is enough.
 // CHECK-LABEL: llvm.func @chain
 // CHECK: llvm.getelementptr %{{.*}}[80] : (!llvm.ptr) -> !llvm.ptr, i8
+// CHECK: llvm.icmp "ule"
 // CHECK: llvm.intr.prefetch
+// CHECK-NOT: llvm.icmp
 // CHECK: llvm.getelementptr %{{.*}}[40] : (!llvm.ptr) -> !llvm.ptr, i8
 // CHECK: %[[X2:.*]] = llvm.load
 // CHECK-NEXT: %[[Q2:.*]] = llvm.getelementptr %arg0[%[[X2]]]
