@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TASK_TRIES 500u /* looks at the ring before a task sleeps, about 2 us  \
-                         */
+#define TASK_TRIES                                                             \
+  500u /* looks at the ring before a task sleeps, about 2 us                   \
+        */
 
 cira_status_t cira__call_ready(const cira_call_client_t *c, const char *call) {
   if (CIRA_UNLIKELY(!c)) {
