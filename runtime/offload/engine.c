@@ -93,6 +93,14 @@ static bool all_wait(void) {
 }
 
 CIRA_COLD static _Noreturn void stuck(const char *what) {
+  uint32_t queued = atomic_load(&engine.queued);
+  if (queued > 0) { /* one of them may be the one that signals */
+    cira__misuse("%s: nobody is left who could signal: all %u threads of the "
+                 "program wait, and regions that find no helper thread: %u; "
+                 "signal each token before or beside its wait, or give more "
+                 "helpers with --helpers or CIRA_HELPERS",
+                 what, cira_thread_count(), queued);
+  }
   cira__misuse("%s: nobody is left who could signal: all %u threads of the "
                "program wait and no region can run; signal each token before "
                "or beside its wait",

@@ -8,6 +8,8 @@
 // RUN: not cira-run --far host: --local 256K --entry past_the_end %s 2>&1 | FileCheck %s --check-prefix=PAST
 // RUN: not cira-run --far host: --local 256K --check --entry past_the_end %s 2>&1 | FileCheck %s --check-prefix=PAST
 // RUN: not cira-run --far host: --local 256K --entry nobody_signals %s 2>&1 | FileCheck %s --check-prefix=NOBODY
+// RUN: not cira-run --far host: --local 256K --helpers 1 --entry few_helpers %s 2>&1 | FileCheck %s --check-prefix=FEW
+// RUN: cira-run --far host: --local 256K --helpers 2 --entry few_helpers %s
 // RUN: not cira-run --far host: --local 256K --entry signal_twice %s 2>&1 | FileCheck %s --check-prefix=TWICE
 // RUN: not cira-run --far host: --local 256K --entry too_much %s 2>&1 | FileCheck %s --check-prefix=MUCH
 // RUN: not cira-run --far host: --local 256K --entry barrier_in_region %s 2>&1 | FileCheck %s --check-prefix=BARRIER
@@ -115,6 +117,22 @@ func.func private @signal(%token: !cira.token) {
 func.func @nobody_signals() {
   %token = cira.sync_token_create
   func.call @wait(%token) : (!cira.token) -> ()
+  return
+}
+
+// The first region keeps the only helper while it waits for the second one.
+// FEW: sync_token_wait: nobody is left who could signal: {{.*}}regions that find no helper thread: 1; {{.*}}--helpers
+func.func @few_helpers() {
+  %a = cira.sync_token_create
+  %b = cira.sync_token_create
+  cira.offload @helper {
+    func.call @wait(%a) : (!cira.token) -> ()
+    cira.sync_token_signal %b
+  }
+  cira.offload @helper {
+    func.call @signal(%a) : (!cira.token) -> ()
+  }
+  func.call @wait(%b) : (!cira.token) -> ()
   return
 }
 
