@@ -18,7 +18,7 @@ struct tiny {
 __attribute__((noinline)) static struct big turn(struct big b, char by) {
   struct big out;
   for (int i = 0; i < 7; i++) {
-    out.a[(i + by + 7) % 7] = b.a[i] + by;
+    out.a[(i + by + 70) % 7] = b.a[i] + by;
   }
   return out;
 }

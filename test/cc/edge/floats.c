@@ -8,7 +8,9 @@
 #include <string.h>
 
 static double strict(const double *a, int n, int mode) {
+#ifndef __FAST_MATH__
 #pragma STDC FENV_ACCESS ON
+#endif
   int old = fegetround();
   fesetround(mode);
   double s = 0;
