@@ -78,6 +78,16 @@ void cira__channel_wake(cira_channel_t *c, cira_channel_side_t side,
                         uint32_t count) {
   bool rx = side == CIRA_CHANNEL_RECEIVER;
   uint32_t *waiting = rx ? &c->rx_waiting : &c->tx_waiting;
+  /* Receivers that close has woken sleep again when a sender had a ticket and
+   * was not done. Its message is one, but whoever does not get it has to learn
+   * that it was the last: nobody else will wake him.
+   * pairs with: the release add in channel_wait_announce: who announced himself
+   * again had seen close. */
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (rx && c->kind == CIRA_CHANNEL_MPMC &&
+      __atomic_load_n(&c->closed, __ATOMIC_RELAXED) != 0) {
+    count = UINT32_MAX;
+  }
   if ((c->flags & CIRA_CHANNEL_F_SHARED) == 0) {
     uint32_t woken = cira_waitlist_wake(rx ? &c->rx_list : &c->tx_list, count);
     (void)__atomic_fetch_sub(waiting, woken, __ATOMIC_RELAXED);
@@ -204,10 +214,11 @@ static void channel_wait_announce(cira__channel_wait_t *w) {
     /* pairs with: the release raise in cira__channel_wake */
     w->turn = __atomic_load_n(rx ? &c->rx_turn : &c->tx_turn, __ATOMIC_ACQUIRE);
   }
-  /* pairs with: the load in cira__channel_signal; relaxed, the barrier orders
-   * it before the next try. Before the list: whoever is listed is counted, else
+  /* pairs with: the load in cira__channel_signal, where the barrier orders it
+   * before the next try; release, for the fence in cira__channel_wake. Before
+   * the list: whoever is listed is counted, else
    * a waker that takes a later one off would hide an earlier sleeper. */
-  (void)__atomic_fetch_add(waiting, 1, __ATOMIC_RELAXED);
+  (void)__atomic_fetch_add(waiting, 1, __ATOMIC_RELEASE);
   if ((c->flags & CIRA_CHANNEL_F_SHARED) == 0) {
     cira_waitlist_add(rx ? &c->rx_list : &c->tx_list, &w->waiter);
   }
