@@ -9,6 +9,7 @@ trap 'rm -rf "$dir"' EXIT
 failed=0
 # Under the address sanitizer malloc must fail as it does elsewhere.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}allocator_may_return_null=1"
+export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}allocator_may_return_null=1"
 
 # expect NAME EXIT TEXT OPTION...: the program ends with EXIT and TEXT is in
 # its output; standard error has at most one line.
