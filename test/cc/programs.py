@@ -90,7 +90,8 @@ def csmith(tools, arguments):
     while done < arguments.count:
         seed += 1
         source = tools.path("csmith.c")
-        run(["csmith", "--seed", seed, "-o", source])
+        run(["csmith", "--seed", seed, "-o", source],
+            cwd=os.path.dirname(source))  # it leaves a file there
         levels = ["-O2"] if not arguments.all else ["-O0", "-O2", "-O3"]
         flags = ["-I", include]
         out = tools.path("program")
