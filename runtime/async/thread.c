@@ -5,6 +5,9 @@
  */
 #include "async/thread.h"
 
+#include "base/sys.h"
+
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,7 @@
 
 _Thread_local cira_thread_t *cira__this_thread;
 _Atomic uint32_t cira__pressure;
+_Atomic uint32_t cira__ahead_turn, cira__ahead_sleepers;
 bool cira__checked;
 static uint32_t baseline; /* strangers that do not count */
 
@@ -42,6 +46,11 @@ void cira__misuse(const char *fmt, ...) {
   _exit(CIRA_EXIT_MISUSE);
 }
 
+void cira__ahead_wake_all(void) {
+  atomic_fetch_add(&cira__ahead_turn, 1);
+  (void)cira__sys_futex(&cira__ahead_turn, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
 static void thread_end(void *record) {
   cira_thread_t *t = record;
   pthread_mutex_lock(&threads.lock);
@@ -59,6 +68,7 @@ static void child_alone(void) {
   pthread_mutex_init(&threads.lock, NULL);
   atomic_store(&threads.live, cira__this_thread != NULL);
   atomic_store(&cira__pressure, 0);
+  atomic_store(&cira__ahead_sleepers, 0);
   baseline = 0;
 }
 

@@ -60,6 +60,22 @@ void cira_thread_on_exit(void (*hook)(void));
  * that only helps (running ahead of a stream) steps back while it is not 0. */
 extern _Atomic uint32_t cira__pressure;
 
+/* Helpers that ran ahead far enough sleep on the turn until a stream moves or
+ * ends, or the pressure rises. A sleeper counts itself, then looks again, then
+ * sleeps; whoever changes one of these does so first and then looks for
+ * sleepers (both sequentially consistent), so no change is slept through. */
+extern _Atomic uint32_t cira__ahead_turn, cira__ahead_sleepers;
+CIRA_COLD void cira__ahead_wake_all(void);
+static inline void cira__ahead_wake(void) {
+  if (CIRA_UNLIKELY(atomic_load(&cira__ahead_sleepers) != 0)) {
+    cira__ahead_wake_all();
+  }
+}
+static inline void cira__pressure_raise(void) {
+  atomic_fetch_add(&cira__pressure, 1);
+  cira__ahead_wake();
+}
+
 /* CIRA_CHECK=1, or cira-run --check: each load is a ticket, so that a second
  * await is always noticed. */
 extern bool cira__checked;

@@ -182,7 +182,7 @@ static void sleep_until(bool (*done)(const void *), const void *arg,
 void cira__engine_wait(bool (*done)(const void *), const void *arg,
                        const char *what) {
   pthread_once(&engine_once, once);
-  atomic_fetch_add(&cira__pressure, 1);
+  cira__pressure_raise();
   if (!spin(done, arg)) {
     pthread_mutex_lock(&engine.lock);
     sleep_until(done, arg, what);
@@ -359,7 +359,7 @@ void cira_offload_stop(void) {
   engine.stop = true;
   pthread_cond_broadcast(&engine.work);
   pthread_mutex_unlock(&engine.lock);
-  atomic_fetch_add(&cira__pressure, 1); /* who runs ahead stops */
+  cira__pressure_raise(); /* who runs ahead stops */
   for (uint32_t i = 0; i < n; i++) {
     pthread_join(engine.thread[i], NULL);
     if (cira__far.space != NULL) {
@@ -391,7 +391,7 @@ static bool job_free(const void *unused) {
 /* A free job; lock held. When all are taken, waits for one to end. */
 static job_t *job_take(void) {
   if (!job_free(NULL)) {
-    atomic_fetch_add(&cira__pressure, 1);
+    cira__pressure_raise();
     sleep_until(job_free, NULL, "offload");
     atomic_fetch_sub(&cira__pressure, 1);
   }
@@ -411,7 +411,7 @@ static void job_queue(job_t *job, int32_t core) {
     q->tail->next = job;
   }
   q->tail = job;
-  atomic_fetch_add(&cira__pressure, 1);
+  cira__pressure_raise();
   atomic_fetch_add(&engine.queued, 1);
   pthread_cond_broadcast(&engine.work);
 }

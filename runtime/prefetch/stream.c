@@ -6,14 +6,15 @@
  */
 #include "prefetch/stream_internal.h"
 
+#include "base/sys.h"
+
+#include <linux/futex.h>
 #include <sched.h>
-#include <unistd.h>
 
 #define LIVE UINT32_C(0x63697261) /* "cira" */
 #define DEAD UINT32_C(0x64656164)
 #define SLAB 32u
 #define IDLE_YIELDS 200u
-#define IDLE_US 20u
 #define QUARANTINE 32u /* dead objects before the oldest lives again */
 
 static struct {
@@ -120,6 +121,7 @@ void cira_stream_release(cira_stream_t *s) {
   if (s == NULL || !atomic_compare_exchange_strong(&s->magic, &live, DEAD)) {
     not_live(s, "stream_release");
   }
+  cira__ahead_wake();
   while (atomic_load(&s->users) != 0) {
     sched_yield(); /* they look at the magic between two steps */
   }
@@ -268,7 +270,12 @@ cira_stream_t *cira_stream_frontier(const void *graph, const void *vertices,
  */
 
 static void moved_to(cira_stream_t *s, int64_t position) {
-  atomic_store_explicit(&s->position, position, memory_order_relaxed);
+  if (s->kind == TILED || s->kind == FRONTIER) {
+    atomic_store(&s->position, position); /* pairs with: ahead_sleep */
+    cira__ahead_wake();
+  } else {
+    atomic_store_explicit(&s->position, position, memory_order_relaxed);
+  }
 }
 
 static void tile_refill(cira_stream_t *s, cira_abi_front_t *front) {
@@ -421,6 +428,17 @@ static bool ahead_step(cira_stream_t *s, int64_t distance) {
                           : cira__frontier_ahead(s, position, distance);
 }
 
+/* Until something changes that ahead_loop looks at. */
+static void ahead_sleep(cira_stream_t *s, int64_t seen) {
+  uint32_t turn = atomic_load(&cira__ahead_turn);
+  atomic_fetch_add(&cira__ahead_sleepers, 1); /* pairs with: cira__ahead_wake */
+  if (atomic_load(&s->magic) == LIVE && atomic_load(&s->position) == seen &&
+      atomic_load(&cira__pressure) == 0) {
+    (void)cira__sys_futex(&cira__ahead_turn, FUTEX_WAIT_PRIVATE, turn);
+  }
+  atomic_fetch_sub(&cira__ahead_sleepers, 1);
+}
+
 /* On a helper: until the stream ends, or somebody waits (he may wait for us),
  * or another region wants the helper. */
 static void ahead_loop(cira_stream_t *s, int64_t distance) {
@@ -439,7 +457,7 @@ static void ahead_loop(cira_stream_t *s, int64_t distance) {
     if (idle < IDLE_YIELDS) {
       sched_yield();
     } else {
-      usleep(IDLE_US); /* a slow walker; the core is better used otherwise */
+      ahead_sleep(s, seen); /* a slow walker */
     }
   }
 }
@@ -476,8 +494,11 @@ const void *cira_stream_adjacency(cira_stream_t *s, int64_t position,
                  (long long)(s->kind == FRONTIER ? s->count : 0));
   }
   int64_t seen = atomic_load_explicit(&s->position, memory_order_relaxed);
-  while (position > seen &&
-         !atomic_compare_exchange_weak(&s->position, &seen, position)) {
+  while (position > seen) {
+    if (atomic_compare_exchange_weak(&s->position, &seen, position)) {
+      cira__ahead_wake();
+      break;
+    }
   }
   return cira__frontier_list(s, position, out_count);
 }
