@@ -340,7 +340,7 @@ static void test_misuse_is_noticed(void **state) {
 
 int main(void) {
   cira_space_options_t opt;
-  cira_heap_options_t heap = {sizeof heap, NEAR_MAX};
+  cira_heap_options_t heap = {.size = sizeof heap, .near_max_bytes = NEAR_MAX};
   cira_space_options_default(&opt);
   opt.local_bytes = 2u << 20;
   opt.range_bytes = RANGE_BYTES;
