@@ -198,6 +198,7 @@ static void failing_allocation(void **state) {
   cira_coro_pool_destroy(pool);
 }
 
+#if !defined(CIRA_SANITIZED)
 static uint8_t *volatile keep;
 static __attribute__((noinline)) uint32_t dive(uint32_t depth) {
   uint8_t frame[1024];
@@ -246,6 +247,7 @@ static int overflow(cira_coro_guard_t guard) {
   assert_int_equal(waitpid(pid, &status, 0), pid);
   return status;
 }
+#endif
 
 static void guards(void **state) {
   (void)state;
