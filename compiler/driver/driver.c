@@ -26,7 +26,8 @@ static const char help[] =
     "clang, and these:\n"
     "  -fno-cira              plain clang; -fcira turns cira on again\n"
     "  -fcira=LIST            only the named changes, comma-separated: "
-    "prefetch\n"
+    "prefetch;\n"
+    "                         or none, as -fno-cira\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
     "                         cira-info --measure=FILE\n"
     "  --cira-emit=STAGE      print the functions that are changed instead of\n"
@@ -129,22 +130,53 @@ static bool refuse(const drive_t *d, const char *what, const char *which,
   return false;
 }
 
-static bool take_passes(drive_t *d, const char *list) {
-  static const char remedy[] = "there is: prefetch";
-  d->on = true;
-  d->passes = list;
-  for (const char *at = list; *at || at == list;) {
-    size_t length = strcspn(at, ",");
-    if (length != strlen("prefetch") || strncmp(at, "prefetch", length) != 0) {
-      return refuse(d, "unknown value in", cira__args_format("-fcira=%s", list),
-                    remedy);
-    }
-    at += length;
-    if (*at && !*++at) {
-      return refuse(d, "a name is missing at the end of",
-                    cira__args_format("-fcira=%s", list), remedy);
+/* What -fcira= can name: the changes that the plug-in knows by the same names
+ * (bridge/clang/Clang.cpp), and none, which stands alone. */
+static const char *const change_names[] = {"prefetch", "none"};
+enum { change_count = sizeof change_names / sizeof *change_names };
+
+/* "prefetch, ... or none", for messages. */
+static const char *all_changes(void) {
+  const char *text = change_names[0];
+  for (size_t i = 1; i < change_count; i++) {
+    text = cira__args_format("%s, %s", text, change_names[i]);
+  }
+  return cira__args_format("there are: %s", text);
+}
+
+static bool is_change(const char *name, size_t length) {
+  for (size_t i = 0; i < change_count; i++) {
+    if (strlen(change_names[i]) == length &&
+        strncmp(change_names[i], name, length) == 0) {
+      return true;
     }
   }
+  return false;
+}
+
+static bool take_passes(drive_t *d, const char *list) {
+  const char *option = cira__args_format("-fcira=%s", list);
+  bool none = false;
+  size_t count = 0;
+  for (const char *at = list; *at || at == list;) {
+    size_t length = strcspn(at, ",");
+    if (!is_change(at, length)) {
+      return refuse(d, "unknown value in", option, all_changes());
+    }
+    none |= length == strlen("none") && strncmp(at, "none", length) == 0;
+    count++;
+    at += length;
+    if (*at && !*++at) {
+      return refuse(d, "a name is missing at the end of", option,
+                    all_changes());
+    }
+  }
+  if (none && count > 1) {
+    return refuse(d, "none and other names in", option,
+                  "write -fcira=none alone");
+  }
+  d->on = !none;
+  d->passes = none ? NULL : list;
   return true;
 }
 

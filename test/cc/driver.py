@@ -118,8 +118,11 @@ def own_options(tools, _):
     expect([*says, "-fno-cira", "-fcira"], 0, "prefetched 20 ")
     expect([*says, "-fcira=prefetch"], 0, "prefetched 20 ")
     expect([*build, "-fcira=magic"], 1,
-           "^cira-cc: error: unknown value in '-fcira=magic'; there is: "
-           "prefetch\n$")
+           "^cira-cc: error: unknown value in '-fcira=magic'; there are: "
+           "prefetch, (.*, )?none\n$")
+    expect([*says, "-fcira=none"], 0, "^$")
+    expect([*says, "-fcira=none", "-fcira=prefetch"], 0, "prefetched 20 ")
+    expect([*build, "-fcira=prefetch,none"], 1, "write -fcira=none alone")
     expect([*build, "-fcira="], 1, "unknown value in '-fcira='")
     expect([*build, "-fcira=prefetch,"], 1, "a name is missing at the end")
     expect([*says, f"-mcira-machine={tools.eager}"], 0, "prefetched 1[0-9][0-9] ")
@@ -155,6 +158,40 @@ def own_options(tools, _):
     expect(["--version"], 0, r"clang version 19(.|\n)*cira version [0-9]",
            "stdout")
     expect(["--help"], 0, r"-fno-cira(.|\n)*USAGE", "stdout")
+    return failures
+
+
+def internal_failures(tools, _):
+    """Wherever cira breaks, even by a crash, the build goes on with clang's
+    code, a warning names a file that shows it, and -Werror changes nothing."""
+    failures = []
+    source = tools.write("loops.c", BRANCHY)
+    reports = tools.path("reports")
+    objects = {}
+    for place in ("none", "import", "pass", "export", "giveback", "crash"):
+        os.makedirs(reports)
+        objects[place] = tools.path(f"{place}.o")
+        fail = ["-Xclang", "-mllvm", "-Xclang", f"-cira-fail-at={place}"]
+        if place == "none":
+            fail = ["-fno-cira"]
+        done = run([tools.cc, "-O2", "-Werror", *fail, "-c", source, "-o",
+                    objects[place]], env={**os.environ, "TMPDIR": reports})
+        said = done.stderr.decode()
+        files = os.listdir(reports)
+        if done.returncode:
+            failures.append(f"{place}: the build ends with {done.returncode}: "
+                            f"{said}")
+        elif place != "none" and (
+                "choose is compiled by clang alone" not in said or
+                len(files) != 1 or files[0] not in said):
+            failures.append(f"{place}: no report: {said} {files}")
+        elif files and run([tools.clang, "-O2", "-c", "-o", tools.path("x.o"),
+                            os.path.join(reports, files[0])]).returncode:
+            failures.append(f"{place}: clang cannot read the file of the report")
+        shutil.rmtree(reports)
+        if not done.returncode and (functions(tools, objects[place]) !=
+                                    functions(tools, objects["none"])):
+            failures.append(f"{place}: the code is not clang's")
     return failures
 
 
@@ -251,4 +288,5 @@ if __name__ == "__main__":
     common.main(parser.parse_args(), {
         "same as clang": same_as_clang, "streams": streams,
         "own options": own_options, "untouched code": untouched,
+        "internal failures": internal_failures,
         "projects": projects})

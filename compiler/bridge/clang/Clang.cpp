@@ -28,6 +28,7 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Passes/PassPlugin.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
@@ -38,8 +39,8 @@ using namespace llvm;
 
 namespace {
 
-cl::opt<std::string> passList("cira-passes", cl::init("prefetch"), cl::Hidden,
-                              cl::desc("which changes to make"));
+cl::opt<std::string> passList("cira-passes", cl::Hidden,
+                              cl::desc("which changes to make; none: all"));
 cl::opt<std::string> machineFile("cira-machine", cl::Hidden,
                                  cl::desc("machine model, a JSON file"));
 cl::opt<std::string> emitStage("cira-emit", cl::Hidden,
@@ -49,6 +50,9 @@ cl::opt<std::string> emitFile("cira-emit-file", cl::init("-"), cl::Hidden,
 cl::opt<std::string>
     route("cira-route", cl::init("worth"), cl::Hidden,
           cl::desc("functions to send through MLIR: worth, all (for tests)"));
+cl::opt<std::string>
+    failAt("cira-fail-at", cl::Hidden,
+           cl::desc("for tests: import, pass, export, giveback or crash"));
 
 /// A remark or error that was reported while a function was on its way.
 struct Said {
@@ -95,6 +99,9 @@ public:
 private:
   bool prepare(Module &M);
   bool setMachine(Module &M);
+  bool sendSafely(cira::Route &R, cira::Facts &facts,
+                  OptimizationRemarkEmitter &ORE);
+  void abandon();
   bool send(cira::Route &R, cira::Facts &facts, OptimizationRemarkEmitter &ORE);
   void attach(mlir::ModuleOp module, const cira::Facts &facts);
   void report(cira::Route &R, OptimizationRemarkEmitter &ORE);
@@ -107,6 +114,7 @@ private:
   std::unique_ptr<mlir::PassManager> passes;
   mlir::Attribute machine;
   std::vector<Said> said;
+  bool crashed = false; // nothing of MLIR's may be touched any more
 };
 
 } // namespace
@@ -135,6 +143,29 @@ bool CiraPass::setMachine(Module &M) {
   return static_cast<bool>(machine);
 }
 
+/// What -fcira= can name, in the order in which it is done (the names are
+/// also in driver/driver.c).
+struct Change {
+  const char *name;
+  const char *pass;
+};
+static constexpr Change changes[] = {
+    {"prefetch", "cira-llvm-prefetch"},
+};
+
+/// The pipeline of the changes that were asked for.
+static std::string pipelineOf(StringRef list) {
+  SmallVector<StringRef> wanted;
+  list.split(wanted, ',', -1, /*KeepEmpty=*/false);
+  std::string stages;
+  for (const Change &change : changes) {
+    if (wanted.empty() || is_contained(wanted, change.name)) {
+      stages += (stages.empty() ? "" : ",") + std::string(change.pass);
+    }
+  }
+  return stages;
+}
+
 bool CiraPass::prepare(Module &M) {
   mlir::DialectRegistry registry;
   registry.insert<mlir::LLVM::LLVMDialect, mlir::DLTIDialect>();
@@ -157,10 +188,7 @@ bool CiraPass::prepare(Module &M) {
   ciraRegisterPasses();
   passes = std::make_unique<mlir::PassManager>(context.get());
   passes->enableVerifier(false); // once, after the last
-  std::string stages;
-  if (StringRef(passList).contains("prefetch")) {
-    stages = "cira-llvm-prefetch";
-  }
+  std::string stages = pipelineOf(passList);
   return stages.empty() ||
          succeeded(mlir::parsePassPipeline(stages, *passes, errs()));
 }
@@ -307,16 +335,21 @@ bool CiraPass::send(cira::Route &R, cira::Facts &facts,
   said.clear();
   cira::takeOut(R);
   cira::markLast(R, facts);
+  std::string why;
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::translateLLVMIRToModule(std::move(R.M), context.get(), false, true);
-  if (!module) {
-    missed(R, ORE, "MLIR cannot import it", true);
+  if (!module || failAt == "import") {
+    missed(R, ORE, why = "MLIR cannot import it", true);
+    askForReport(R, why);
     return false;
   }
   attach(*module, facts);
   emit(R, "mlir", [&](raw_ostream &out) { module->print(out); });
-  std::string why;
-  if (failed(passes->run(*module)) || failed(mlir::verify(*module))) {
+  if (failAt == "crash") {
+    std::abort();
+  }
+  if (failed(passes->run(*module)) || failed(mlir::verify(*module)) ||
+      failAt == "pass") {
     missed(R, ORE, why = "a pass failed", true);
     askForReport(R, why);
     return false;
@@ -332,18 +365,49 @@ bool CiraPass::send(cira::Route &R, cira::Facts &facts,
   std::unique_ptr<Module> exported = mlir::translateModuleToLLVMIR(
       *module, R.F.getContext(), "cira", /*disableVerification=*/true);
   Function *from = exported ? exported->getFunction("cira.function") : nullptr;
-  if (!from) {
+  if (!from || failAt == "export") {
     missed(R, ORE, why = "MLIR cannot export it", true);
     askForReport(R, why);
     return false;
   }
-  if (!cira::giveBack(R, *from, why)) {
+  if (failAt == "giveback" || !cira::giveBack(R, *from, why)) {
     missed(R, ORE, "it came back wrong: " + why, true);
     askForReport(R, why);
     return false;
   }
   emit(R, "llvm", [&](raw_ostream &out) { R.F.print(out); });
   return true;
+}
+
+/// After a crash: what the crash may have broken is neither used nor freed.
+void CiraPass::abandon() {
+  crashed = true;
+  (void)passes.release();
+  (void)context.release();
+  machine = {};
+}
+
+/// Even a crash does not end the user's build: a function is changed only at
+/// the very end, so that until then it can be left as it is.
+bool CiraPass::sendSafely(cira::Route &R, cira::Facts &facts,
+                          OptimizationRemarkEmitter &ORE) {
+  bool changed = false;
+  CrashRecoveryContext recovery;
+  CrashRecoveryContext::Enable();
+  if (recovery.RunSafely([&] { changed = send(R, facts, ORE); })) {
+    return changed;
+  }
+  (void)R.M.release();
+  abandon();
+  if (Function *half = R.F.getParent()->getFunction("cira.body")) {
+    half->deleteBody();
+    half->eraseFromParent();
+  }
+  std::string why = "a crash";
+  said.clear();
+  missed(R, ORE, why, true);
+  askForReport(R, why);
+  return false;
 }
 
 /// Passes test in their loops whether these are worth it; the test becomes a
@@ -386,10 +450,13 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
       break;
     }
     ready = true;
-    if (send(R, facts, ORE)) {
+    if (sendSafely(R, facts, ORE)) {
       FAM.invalidate(*F, PreservedAnalyses::none());
       splitLoops(*F, FAM);
       changed = true;
+    }
+    if (crashed) {
+      break;
     }
   }
   passes.reset();
