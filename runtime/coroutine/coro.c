@@ -158,7 +158,7 @@ cira_status_t cira_coro_create(cira_coro_pool_t *pool, cira_coro_fn_t fn,
     return cira__fail(CIRA_E_INVALID,
                       "coro_create: the pool, function or output is NULL");
   }
-  cira_status_t status = cira__pool_take(pool, &co);
+  cira_status_t status = cira__stacks_take(pool, &co);
   if (CIRA_UNLIKELY(status != CIRA_OK)) {
     return status;
   }
@@ -182,6 +182,6 @@ cira_status_t cira_coro_destroy(cira_coro_t *co) {
   if (co->state == CIRA__CORO_RUNNING) {
     return cira__fail(CIRA_E_BUSY, "coro_destroy: the coroutine is running");
   }
-  cira__pool_give(co);
+  cira__stacks_give(co);
   return CIRA_OK;
 }

@@ -147,14 +147,14 @@ struct cira_coro_pool {
   _Atomic int64_t returned; /* given by others */
 };
 
-cira_status_t cira__pool_init(cira_coro_pool_t *pool,
-                              const cira_coro_options_t *opt);
-void cira__pool_fini(cira_coro_pool_t *pool);
+cira_status_t cira__stacks_init(cira_coro_pool_t *pool,
+                                const cira_coro_options_t *opt);
+void cira__stacks_fini(cira_coro_pool_t *pool);
 /* A stopped coroutine without function. */
-cira_status_t cira__pool_take(cira_coro_pool_t *pool, cira_coro_t **out);
+cira_status_t cira__stacks_take(cira_coro_pool_t *pool, cira_coro_t **out);
 /* By the thread that takes from the pool, or by another one. */
-void cira__pool_give(cira_coro_t *co);
-void cira__pool_give_remote(cira_coro_t *co);
+void cira__stacks_give(cira_coro_t *co);
+void cira__stacks_give_remote(cira_coro_t *co);
 
 /* ---- scheduler ---------------------------------------------------------- */
 

@@ -65,8 +65,8 @@ static bool guard_pages_work(void) {
   return works;
 }
 
-cira_status_t cira__pool_init(cira_coro_pool_t *pool,
-                              const cira_coro_options_t *opt) {
+cira_status_t cira__stacks_init(cira_coro_pool_t *pool,
+                                const cira_coro_options_t *opt) {
   cira_coro_options_t o = cira_coro_options_default();
   if (opt && opt->size != sizeof(*opt)) {
     return cira__fail(CIRA_E_INVALID,
@@ -109,7 +109,7 @@ cira_status_t cira__pool_init(cira_coro_pool_t *pool,
   return CIRA_OK;
 }
 
-void cira__pool_fini(cira_coro_pool_t *pool) {
+void cira__stacks_fini(cira_coro_pool_t *pool) {
   int64_t used = atomic_load_explicit(&pool->used, memory_order_relaxed) -
                  atomic_load_explicit(&pool->returned, memory_order_relaxed);
   if (used != 0) {
@@ -134,7 +134,7 @@ cira_status_t cira_coro_pool_create(const cira_coro_options_t *opt,
   if (!out) {
     return cira__fail(CIRA_E_INVALID, "coro_pool_create: out is NULL");
   }
-  cira_status_t status = cira__pool_init(&made, opt);
+  cira_status_t status = cira__stacks_init(&made, opt);
   if (status != CIRA_OK) {
     return status;
   }
@@ -149,7 +149,7 @@ cira_status_t cira_coro_pool_create(const cira_coro_options_t *opt,
 
 void cira_coro_pool_destroy(cira_coro_pool_t *pool) {
   if (pool) {
-    cira__pool_fini(pool);
+    cira__stacks_fini(pool);
     free(pool);
   }
 }
@@ -258,7 +258,7 @@ void cira__coro_check_canary(const cira_coro_t *co) {
 
 static CIRA_COLD cira_status_t take_slow(cira_coro_pool_t *pool,
                                          cira_coro_t **out) {
-  /* pairs with: the release swap in cira__pool_give_remote */
+  /* pairs with: the release swap in cira__stacks_give_remote */
   pool->free =
       atomic_exchange_explicit(&pool->freed, NULL, memory_order_acquire);
   if (!pool->free) {
@@ -269,7 +269,7 @@ static CIRA_COLD cira_status_t take_slow(cira_coro_pool_t *pool,
   return CIRA_OK;
 }
 
-cira_status_t cira__pool_take(cira_coro_pool_t *pool, cira_coro_t **out) {
+cira_status_t cira__stacks_take(cira_coro_pool_t *pool, cira_coro_t **out) {
   cira_coro_t *co = pool->free;
   if (CIRA_LIKELY(co != NULL)) {
     pool->free = co->next;
@@ -308,7 +308,7 @@ static void retire(cira_coro_t *co) {
   __atomic_store_n(&co->id, co->id + 1, __ATOMIC_RELAXED);
 }
 
-void cira__pool_give(cira_coro_t *co) {
+void cira__stacks_give(cira_coro_t *co) {
   cira_coro_pool_t *pool = co->pool;
   retire(co);
   co->next = pool->free;
@@ -318,7 +318,7 @@ void cira__pool_give(cira_coro_t *co) {
       memory_order_relaxed);
 }
 
-void cira__pool_give_remote(cira_coro_t *co) {
+void cira__stacks_give_remote(cira_coro_t *co) {
   cira_coro_pool_t *pool = co->pool;
   retire(co);
   (void)atomic_fetch_add_explicit(&pool->returned, 1, memory_order_relaxed);

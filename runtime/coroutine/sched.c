@@ -378,7 +378,7 @@ static cira_status_t worker_init(cira_sched_t *s, cira__worker_t *w,
   memset(w, 0, sizeof(*w));
   w->sched = s;
   w->index = index;
-  cira_status_t status = cira__pool_init(&w->pool, stacks);
+  cira_status_t status = cira__stacks_init(&w->pool, stacks);
   if (status != CIRA_OK) {
     return status;
   }
@@ -403,7 +403,7 @@ static void workers_fini(cira_sched_t *s, uint32_t count) {
     cira__worker_t *w = &s->workers[i];
     (void)close(w->event_fd);
     (void)close(w->epoll_fd);
-    cira__pool_fini(&w->pool);
+    cira__stacks_fini(&w->pool);
   }
   free(s->workers);
 }
@@ -439,7 +439,7 @@ cira_status_t cira_sched_create(const cira_sched_options_t *opt,
   s->worker_count = o.thread_count;
   s->keep = o.keep;
   s->spin_ns = o.spin_ns;
-  status = cira__pool_init(&s->shared_pool, &o.stacks);
+  status = cira__stacks_init(&s->shared_pool, &o.stacks);
   if (status != CIRA_OK) {
     goto err_workers;
   }
@@ -467,7 +467,7 @@ cira_status_t cira_sched_destroy(cira_sched_t *s) {
     return cira__fail(CIRA_E_BUSY, "sched_destroy: the scheduler runs");
   }
   workers_fini(s, s->worker_count);
-  cira__pool_fini(&s->shared_pool);
+  cira__stacks_fini(&s->shared_pool);
   free(s);
   return CIRA_OK;
 }
@@ -502,10 +502,10 @@ cira_status_t cira_sched_spawn(cira_sched_t *s, cira_task_fn_t fn,
   cira_coro_t *co;
   cira_status_t status;
   if (inside) {
-    status = cira__pool_take(&w->pool, &co);
+    status = cira__stacks_take(&w->pool, &co);
   } else {
     cira__lock(&s->shared_lock);
-    status = cira__pool_take(&s->shared_pool, &co);
+    status = cira__stacks_take(&s->shared_pool, &co);
     cira__unlock(&s->shared_lock);
   }
   if (status != CIRA_OK) {

@@ -151,9 +151,9 @@ cira_status_t cira_task_cancel(cira_task_t task) {
 static void task_free(cira_coro_t *co) {
   cira__worker_t *w = cira__coro_thread()->worker;
   if (w && co->pool == &w->pool) {
-    cira__pool_give(co);
+    cira__stacks_give(co);
   } else {
-    cira__pool_give_remote(co);
+    cira__stacks_give_remote(co);
   }
 }
 
