@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test test-long demo bench install clean format help setup
+.PHONY: build test test-long demo bench install uninstall clean format help setup
 
 build: ## Build everything, optimised, in build/release
 	@scripts/build release
@@ -28,6 +28,9 @@ bench: ## All benchmarks with repetitions, into out/bench/
 
 install: build ## Install under DESTDIR and PREFIX
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+uninstall: ## Remove what install put under DESTDIR and PREFIX
+	@scripts/uninstall "$(DESTDIR)$(PREFIX)"
 
 clean: ## Remove build/ and out/
 	rm -rf build out

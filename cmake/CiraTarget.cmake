@@ -33,11 +33,18 @@ if(CIRA_SANITIZE)
 endif()
 
 # cira_add_module(NAME SOURCES... [DEPENDS other modules or libraries])
-# One runtime folder: a static, position independent archive `cira_NAME`.
+# One runtime folder: a static, position independent archive `cira_NAME`, which
+# is also a part of libcira (runtime/library).
 function(cira_add_module name)
   cmake_parse_arguments(A "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(cira_${name} STATIC ${A_SOURCES})
   target_link_libraries(cira_${name} PUBLIC cira_flags Threads::Threads ${A_DEPENDS})
+  set_property(GLOBAL APPEND PROPERTY CIRA_MODULES ${name})
+  foreach(item IN LISTS A_DEPENDS)
+    if(NOT item MATCHES "^cira_")
+      set_property(GLOBAL APPEND PROPERTY CIRA_MODULE_DEPENDS ${item})
+    endif()
+  endforeach()
 endfunction()
 
 # cira_add_unit(NAME SOURCES... [DEPENDS libs] [LABELS l] [TIMEOUT s])

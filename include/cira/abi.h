@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "cira/status.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,7 +39,7 @@ typedef struct cira_abi_range {
   const uint32_t *words;
   const uint8_t *chunk_state;
 } cira_abi_range_t;
-extern cira_abi_range_t cira_abi_range;
+extern CIRA_API cira_abi_range_t cira_abi_range;
 #define CIRA_ABI_CHUNK_LOG2 21
 #define CIRA_ABI_CHUNK_NATIVE 1
 #define CIRA_ABI_PAGE_LOG2 12
@@ -52,15 +54,17 @@ typedef struct cira_abi_front {
   int64_t step;  /* bytes from one element to the next; chains: the guess */
   int64_t left;  /* elements readable from here on, this one included */
 } cira_abi_front_t;
+#ifndef __cplusplus
 _Static_assert(sizeof(cira_abi_front_t) == 32, "read by compiled code");
 _Static_assert(sizeof(cira_abi_range_t) == 32, "read by compiled code");
+#endif
 
 #define PTR void *
 #define I64 int64_t
 #define I32 int32_t
 #define VOID void
 #define CIRA_ABI(result, name, arguments, effects, meaning)                    \
-  result name arguments;
+  CIRA_API result name arguments;
 #include "cira/abi.def"
 #undef CIRA_ABI
 #undef PTR
