@@ -192,8 +192,8 @@ cira_status_t cira_graph_betweenness(const cira_graph_t *g,
     cira__engine_progress(&e, "sources", i + 1, count);
   }
   free(b.starts);
-  cira_graph_state_free(b.node);
-  cira_graph_state_free(b.order);
+  cira__state_free(&e, b.node);
+  cira__state_free(&e, b.order);
   cira__engine_close(&e);
   return status;
 }

@@ -7,6 +7,8 @@
 
 #include "graph/engine.h"
 
+#define PULL_TILE 1024u /* vertices */
+
 CIRA__INLINE bool push_list(void *c, cira_graph_worker_t *w,
                             const cira_graph_list_t *l, bool shared) {
   uint32_t *parent = c;
@@ -63,11 +65,57 @@ CIRA__INLINE bool pull_list(void *c, cira_graph_worker_t *w,
   return true;
 }
 
+/* Vertices lo..hi whose rows and lists can be read in one piece: the plain
+ * loop, which keeps all it needs in registers. Returns false when they cannot.
+ */
+CIRA__INLINE bool pull_tile(cira__engine_t *e, cira_graph_worker_t *w,
+                            uint64_t lo, uint64_t hi, cira__span_t *rows,
+                            cira__span_t *lists) {
+  const cira__csr_t *in = &e->graph->in;
+  const uint64_t *active = e->active;
+  uint32_t *parent = e->context;
+  uint64_t first = cira__span_row(e, in, lo, rows);
+  if (rows->hi <= hi) {
+    return false;
+  }
+  const uint64_t *row = (const uint64_t *)cira__span_zero(rows, 8);
+  if (first < row[hi] && first - lists->lo >= lists->hi - lists->lo) {
+    cira__span_open(e, in->neighbours, 4, first, e->graph->edges, lists);
+  }
+  if (row[hi] > lists->hi) {
+    return false;
+  }
+  const uint32_t *u = (const uint32_t *)cira__span_zero(lists, 4);
+  uint64_t edges = 0;
+  for (uint64_t v = lo; v < hi; v++) {
+    if (parent[v] != CIRA_GRAPH_NONE) {
+      continue;
+    }
+    uint64_t from = row[v], to = row[v + 1];
+    edges += to - from;
+    for (uint64_t i = from; i < to; i++) {
+      if (cira__bit(active, u[i])) {
+        parent[v] = u[i]; /* nobody else looks at it in this round */
+        cira__activate(w, (uint32_t)v);
+        break;
+      }
+    }
+  }
+  w->edges += edges;
+  return true;
+}
+
 static void pull_step(cira__engine_t *e, cira_graph_worker_t *w) {
-  uint64_t lo, hi;
-  while (cira__take(e, &lo, &hi)) {
-    cira__dense(e, w, &e->graph->in, lo, hi, pull_wanted, pull_list, NULL,
-                e->context);
+  uint64_t lo, end;
+  while (cira__take(e, &lo, &end)) {
+    cira__span_t rows = {0}, lists = {0};
+    for (uint64_t hi; lo < end; lo = hi) {
+      hi = cira__min_u64(lo + PULL_TILE, end);
+      if (!pull_tile(e, w, lo, hi, &rows, &lists)) {
+        cira__dense(e, w, &e->graph->in, lo, hi, pull_wanted, pull_list, NULL,
+                    e->context);
+      }
+    }
   }
 }
 

@@ -274,7 +274,7 @@ cira_status_t cira__binary_read(FILE *f, const char *name,
                                 cira_graph_t **out) {
   stream_t s = {.f = f, .name = name, .o = o, .buffer = malloc(BUFFER_BYTES)};
   header_t h;
-  cira_graph_t *g = calloc(1, sizeof *g);
+  cira_graph_t *g = cira__graph_new();
   cira_status_t status = s.buffer != NULL && g != NULL
                              ? header_read(&s, &h)
                              : cira__graph_no_memory("a buffer", BUFFER_BYTES);

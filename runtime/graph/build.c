@@ -382,7 +382,7 @@ cira_status_t cira_graph_build(const cira_graph_edges_t *edges,
   }
   cira__pool_t *pool = NULL;
   builder_t *b = calloc(1, sizeof *b);
-  cira_graph_t *g = calloc(1, sizeof *g);
+  cira_graph_t *g = cira__graph_new();
   cira_status_t status =
       b == NULL || g == NULL
           ? cira__graph_no_memory("a graph", sizeof *b)
@@ -405,6 +405,9 @@ void cira_graph_destroy(cira_graph_t *g) {
   if (g != NULL) {
     for (size_t i = 0; i < CIRA_COUNT(g->block); i++) {
       cira__block_free(&g->block[i]);
+    }
+    for (uint32_t i = 0; g->spare != NULL && i < CIRA__SPARES; i++) {
+      cira_graph_state_free(atomic_load(&g->spare->block[i]));
     }
     free(g);
   }

@@ -71,7 +71,7 @@ void cira__engine_close(cira__engine_t *e) {
 
 static cira_status_t state(const cira__engine_t *e, uint64_t bytes, bool zeroed,
                            void *out) {
-  void *p = cira__state_alloc(e->graph, bytes, e->run.flags, zeroed);
+  void *p = cira__scratch_alloc(e->graph, bytes, e->run.flags, zeroed);
   memcpy(out, &p, sizeof p);
   return p != NULL ? CIRA_OK
                    : cira__graph_no_memory("the states of vertices", bytes);

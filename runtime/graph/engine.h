@@ -93,11 +93,14 @@ void cira__engine_progress(const cira__engine_t *e, const char *what,
                            uint64_t done, uint64_t total);
 cira_status_t cira__vertex_check(const cira_graph_t *g, uint64_t vertex,
                                  const char *what);
-/* The state of an algorithm, or CIRA_E_NOMEM. */
+/* Work arrays of a run, or CIRA_E_NOMEM; freed by cira__state_free. */
 cira_status_t cira__state(const cira__engine_t *e, uint64_t bytes, void *out);
 /* The same, with whatever is in it. */
 cira_status_t cira__state_raw(const cira__engine_t *e, uint64_t bytes,
                               void *out);
+CIRA__INLINE void cira__state_free(const cira__engine_t *e, void *state) {
+  cira__scratch_free(e->graph, state);
+}
 
 /* The next part of the step's vertices; false: none are left. */
 CIRA__INLINE bool cira__take(cira__engine_t *e, uint64_t *lo, uint64_t *hi) {

@@ -31,9 +31,21 @@ void cira__block_free(cira__block_t *b);
 cira_status_t cira__block_grow(cira__block_t *b, uint64_t used_bytes,
                                uint64_t bytes, const char *what);
 cira_status_t cira__graph_no_memory(const char *what, uint64_t bytes);
+/* Work arrays of earlier runs, for the next one: fresh memory costs the kernel
+ * more to clear than a search of a million vertices takes. Local graphs only;
+ * runs may go on side by side. */
+enum { CIRA__SPARES = 4 };
+typedef struct {
+  void *_Atomic block[CIRA__SPARES];
+} cira__spare_t;
+
 /* cira_graph_state_alloc; zeroed or not. */
 void *cira__state_alloc(const cira_graph_t *graph, uint64_t bytes,
                         uint32_t flags, bool zeroed);
+/* The same for what a run itself needs, kept for later runs. */
+void *cira__scratch_alloc(const cira_graph_t *graph, uint64_t bytes,
+                          uint32_t flags, bool zeroed);
+void cira__scratch_free(const cira_graph_t *graph, void *scratch);
 
 struct cira_graph_edges {
   uint64_t count, room;
@@ -65,7 +77,11 @@ struct cira_graph {
   cira_graph_place_t place;
   bool symmetric, simple, loop_free;
   cira__block_t block[6]; /* rows, neighbours, weights: out, in */
+  cira__spare_t *spare;   /* NULL: nothing is kept between runs */
 };
+
+/* A graph without arrays; NULL: no memory. */
+struct cira_graph *cira__graph_new(void);
 
 void cira__options_fill(const cira_graph_options_t *given,
                         cira_graph_options_t *out);

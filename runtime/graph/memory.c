@@ -116,6 +116,71 @@ static void *charged_alloc(uint64_t bytes) {
   return p;
 }
 
+/* A block of an earlier run that is large enough, and not much too large. */
+static void *spare_take(const cira_graph_t *g, uint64_t bytes) {
+  for (uint32_t i = 0; g->spare != NULL && i < CIRA__SPARES; i++) {
+    void *p = atomic_exchange(&g->spare->block[i], NULL);
+    if (p == NULL) {
+      continue;
+    }
+    uint64_t has =
+        ((state_head_t *)(void *)((uint8_t *)p - CIRA_LINE_BYTES))->bytes;
+    if (has >= bytes && has / 2 <= bytes) {
+      return p;
+    }
+    void *empty = NULL;
+    if (!atomic_compare_exchange_strong(&g->spare->block[i], &empty, p)) {
+      cira_graph_state_free(p);
+    }
+  }
+  return NULL;
+}
+
+void cira__scratch_free(const cira_graph_t *graph, void *scratch) {
+  bool local =
+      scratch != NULL &&
+      ((state_head_t *)(void *)((uint8_t *)scratch - CIRA_LINE_BYTES))->kind ==
+          STATE_LOCAL;
+  for (uint32_t i = 0; local && graph->spare != NULL && i < CIRA__SPARES; i++) {
+    void *empty = NULL;
+    if (atomic_compare_exchange_strong(&graph->spare->block[i], &empty,
+                                       scratch)) {
+      return;
+    }
+  }
+  cira_graph_state_free(scratch);
+}
+
+void *cira__scratch_alloc(const cira_graph_t *graph, uint64_t bytes,
+                          uint32_t flags, bool zeroed) {
+  if (bytes > PTRDIFF_MAX - 2 * HUGE_BYTES) {
+    return NULL;
+  }
+  void *p = spare_take(
+      graph, cira__align_up(bytes + 2 * CIRA_LINE_BYTES, CIRA_PAGE_BYTES));
+  if (p == NULL) {
+    return cira__state_alloc(graph, bytes, flags, zeroed);
+  }
+  if (zeroed) {
+    memset(p, 0, bytes);
+  }
+  return p;
+}
+
+typedef struct {
+  struct cira_graph graph;
+  cira__spare_t spare; /* written during runs, for which a graph is const */
+} with_spare_t;
+
+struct cira_graph *cira__graph_new(void) {
+  with_spare_t *w = calloc(1, sizeof *w);
+  if (w == NULL) {
+    return NULL;
+  }
+  w->graph.spare = &w->spare;
+  return &w->graph;
+}
+
 /* Not aligned: what calloc has fresh from the kernel need not be zeroed. */
 static void *local_state(uint64_t bytes, bool zeroed) {
   void *raw = zeroed ? calloc(1, bytes) : malloc(bytes);

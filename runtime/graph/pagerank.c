@@ -228,9 +228,9 @@ cira_status_t cira_graph_pagerank(const cira_graph_t *g, double damping,
           CIRA_OK) {
     status = rank_rounds(&e, &r, arrays, tolerance, rounds_max, &rounds);
   }
-  cira_graph_state_free(arrays[0]);
-  cira_graph_state_free(arrays[1]);
-  cira_graph_state_free(r.share);
+  cira__state_free(&e, arrays[0]);
+  cira__state_free(&e, arrays[1]);
+  cira__state_free(&e, r.share);
   cira__engine_close(&e);
   if (status == CIRA_OK && out_rounds != NULL) {
     *out_rounds = rounds;

@@ -131,9 +131,9 @@ cira_status_t cira__rounds(cira__engine_t *e, const cira__rounds_t *how,
   if (status == CIRA_OK) {
     status = rounds_run(e, how, &r, frontier, count, &rounds);
   }
-  cira_graph_state_free(r.queue[0]);
-  cira_graph_state_free(r.queue[1]);
-  cira_graph_state_free(r.bits);
+  cira__state_free(e, r.queue[0]);
+  cira__state_free(e, r.queue[1]);
+  cira__state_free(e, r.bits);
   if (status == CIRA_OK && out_rounds != NULL) {
     *out_rounds = rounds;
   }

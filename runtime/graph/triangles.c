@@ -128,7 +128,7 @@ static cira_status_t lower_build(const cira_graph_t *g,
   if (status == CIRA_OK) {
     status = cira__engine_step(&e, fill_step, NULL, n, g->edges, NULL, 0);
   }
-  cira_graph_state_free(degree);
+  cira__state_free(&e, degree);
   cira__engine_close(&e);
   return status;
 }
@@ -200,8 +200,8 @@ static cira_status_t meet_run(cira__engine_t *e, uint64_t *out_triangles) {
   }
   for (uint32_t i = 0; m != NULL && i < e->threads; i++) {
     sum += m[i].triangles;
-    cira_graph_state_free(m[i].marks);
-    cira_graph_state_free(m[i].list);
+    cira__state_free(e, m[i].marks);
+    cira__state_free(e, m[i].list);
   }
   free(m);
   if (status == CIRA_OK) {
