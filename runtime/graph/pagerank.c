@@ -9,9 +9,10 @@
 
 #include "graph/engine.h"
 
-#define AHEAD 64u               /* edges */
-#define TILE 512u               /* vertices whose sums stay in the cache */
-#define CACHE_BYTES (16u << 20) /* where the machine does not tell */
+#define AHEAD 64u              /* edges */
+#define TILE 512u              /* vertices whose sums stay in the cache */
+#define CACHE_BYTES (1u << 20) /* of a core, where the machine does not tell   \
+                                */
 
 typedef struct {
   float *score;
@@ -19,7 +20,7 @@ typedef struct {
   const float *given;
   float *giving;
   float base, damping;
-  bool ahead; /* the array is too large for the caches */
+  bool ahead; /* the array is too large for the core's own caches */
 } rank_t;
 
 typedef struct {
@@ -219,8 +220,8 @@ cira_status_t cira_graph_pagerank(const cira_graph_t *g, double damping,
     return status;
   }
   r.damping = (float)damping;
-  long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  r.ahead = n * 4 > (uint64_t)(cache > 0 ? cache : CACHE_BYTES) / 2;
+  long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  r.ahead = n * 4 > (uint64_t)(cache > 0 ? cache : CACHE_BYTES);
   if ((status = cira__state_raw(&e, n * 4, &arrays[0])) == CIRA_OK &&
       (status = cira__state_raw(&e, n * 4, &arrays[1])) == CIRA_OK &&
       (status = cira__state_raw(&e, n * 4, &r.share)) == CIRA_OK &&
