@@ -47,7 +47,7 @@ stage() {
 }
 
 setup() {
-  scripts/setup || exit 1
+  scripts/setup "$@" || exit 1
 }
 
 # build PRESET: configures when needed (ninja itself notices changed CMake
