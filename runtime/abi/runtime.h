@@ -37,8 +37,9 @@ typedef struct {
   uint64_t range_bytes;   /* 0: 1 TiB */
   uint32_t helpers;       /* 0: CIRA_HELPERS or as many as pay */
   bool checked;
-  cira_space_mode_t mode; /* 0: what works here */
-  uint64_t deadline_ns;   /* of any far access; 0: 10 s */
+  cira_space_mode_t mode;            /* 0: what works here */
+  uint64_t deadline_ns;              /* of any far access; 0: 10 s */
+  const cira_space_options_t *space; /* not NULL: these, with their url */
 } cira_abi_process_t;
 void cira_abi_process_default(cira_abi_process_t *p);
 
@@ -49,6 +50,9 @@ void cira_abi_process_default(cira_abi_process_t *p);
 CIRA_MUST_USE cira_status_t cira_abi_process_start(const cira_abi_process_t *p);
 /* The space that start made; NULL without far memory. */
 cira_space_t *cira_abi_process_space(void);
+/* Gives the calling thread a stack of its own for the handler of faults, unless
+ * it has one; it goes when the thread ends. */
+CIRA_MUST_USE cira_status_t cira_abi_thread_stack(void);
 /* Ends the helpers, destroys the space; far pointers are dead afterwards. */
 void cira_abi_process_stop(void);
 

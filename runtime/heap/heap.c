@@ -14,13 +14,17 @@
  */
 #include "heap/heap.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "heap/entry.h"
 
 #define FAR_ARENAS_MAX 16u
 #define SYSTEM_NEAR_MAX (64u << 10) /* 64 KiB: stdio and directory buffers */
@@ -48,23 +52,39 @@ static struct {
   unsigned system_count;
   uintptr_t system_lo, system_hi; /* around all of them */
   uint64_t early_bytes;           /* near blocks of before init */
-} heap;
+  /* far on request */
+  pthread_rwlock_t on_request; /* held by whoever takes or gives a block */
+  _Atomic uint32_t life;       /* counts init and stop */
+  const cira_heap_entry_t *adopted;
+} heap = {.on_request = PTHREAD_RWLOCK_INITIALIZER};
 
 static __thread int near_tcache_flag; /* 0 = not made yet */
 static __thread int far_tcache_flag;  /* the same, of far blocks on request */
 static __thread unsigned far_turn;    /* arena of far blocks on request + 1 */
+static __thread uint32_t far_life;    /* heap.life of these two */
 static __thread bool thread_far;      /* this thread's default arena is far */
 static __thread void *recent[RECENT];
 
 /* ---- extent hooks ------------------------------------------------------- */
 
+/* False for arenas of a space that was destroyed: what jemalloc still gives
+ * back to them is nowhere. */
+static bool arena_lives(unsigned arena) {
+  for (unsigned i = 0; heap.space != NULL && i < heap.far_arena_count; i++) {
+    if (heap.far_arena[i] == arena) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static void *hook_alloc(extent_hooks_t *hooks, void *new_addr, size_t size,
                         size_t alignment, bool *zero, bool *commit,
                         unsigned arena) {
   (void)hooks;
-  (void)arena;
   void *p;
   if (new_addr != NULL || /* a certain place cannot be promised */
+      !arena_lives(arena) ||
       cira_space_reserve(heap.space, size, alignment, &p) != CIRA_OK) {
     return NULL;
   }
@@ -89,17 +109,18 @@ static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size,
                         size_t offset, size_t length, unsigned arena) {
   (void)hooks;
   (void)size;
-  (void)arena;
-  return cira_space_commit(heap.space, (char *)addr + offset, length) !=
-         CIRA_OK;
+  return !arena_lives(arena) ||
+         cira_space_commit(heap.space, (char *)addr + offset, length) !=
+             CIRA_OK;
 }
 
 static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size,
                           size_t offset, size_t length, unsigned arena) {
   (void)hooks;
   (void)size;
-  (void)arena;
-  cira_space_decommit(heap.space, (char *)addr + offset, length);
+  if (arena_lives(arena)) {
+    cira_space_decommit(heap.space, (char *)addr + offset, length);
+  }
   return false;
 }
 
@@ -107,8 +128,9 @@ static bool hook_purge(extent_hooks_t *hooks, void *addr, size_t size,
                        size_t offset, size_t length, unsigned arena) {
   (void)hooks;
   (void)size;
-  (void)arena;
-  cira_space_discard(heap.space, (char *)addr + offset, length);
+  if (arena_lives(arena)) {
+    cira_space_discard(heap.space, (char *)addr + offset, length);
+  }
   return false;
 }
 
@@ -282,6 +304,7 @@ cira_status_t cira_heap_init(cira_space_t *s, const cira_heap_options_t *opt) {
   heap.system_lo = UINTPTR_MAX;
   heap.system_hi = 0;
   dl_iterate_phdr(note_system_code, NULL);
+  atomic_fetch_add(&heap.life, 1);
   heap.space = s;
   near_count((int64_t)heap.early_bytes);
   if (opt == NULL || opt->size < sizeof *opt || !opt->on_request) {
@@ -311,7 +334,11 @@ static void tcache_end(int *flag) {
 
 void cira_heap_thread_exit(void) {
   tcache_end(&near_tcache_flag);
-  tcache_end(&far_tcache_flag);
+  pthread_rwlock_rdlock(&heap.on_request);
+  if (far_life == atomic_load(&heap.life)) { /* else its blocks are dead */
+    tcache_end(&far_tcache_flag);
+  }
+  pthread_rwlock_unlock(&heap.on_request);
 }
 
 /* ---- freed twice -------------------------------------------------------- */
@@ -439,28 +466,105 @@ size_t cira_heap_usable(const void *p) {
 /* ---- far on request ------------------------------------------------------ */
 
 void cira_heap_stop(void) {
+  pthread_rwlock_wrlock(&heap.on_request);
+  if (heap.adopted != NULL) {
+    cira_space_adopt(NULL);
+  }
   heap.space = NULL;
+  heap.adopted = NULL;
+  atomic_fetch_add(&heap.life, 1);
+  pthread_rwlock_unlock(&heap.on_request);
 }
 
 bool cira_heap_far_ready(void) {
   return heap.space != NULL;
 }
 
-void *cira_heap_far_alloc(size_t bytes) {
-  if (heap.space == NULL || bytes > PTRDIFF_MAX) {
-    return NULL;
-  }
-  if (far_turn == 0) {
+/* This thread's cache and arena of far blocks, made when first needed. */
+static int far_flags(void) {
+  uint32_t life = atomic_load(&heap.life);
+  if (CIRA_UNLIKELY(far_turn == 0 || far_life != life)) {
+    far_tcache_flag = 0; /* what the old one has is dead */
+    far_life = life;
     far_turn = atomic_fetch_add(&heap.next_arena, 1) % heap.far_arena_count + 1;
   }
-  int flags = (int)MALLOCX_ARENA(heap.far_arena[far_turn - 1]) |
-              tcache_flags(&far_tcache_flag) | MALLOCX_ZERO | MALLOCX_ALIGN(16);
-  return note_alloc(mallocx(bytes + (bytes == 0), flags));
+  return tcache_flags(&far_tcache_flag);
+}
+
+void *cira_heap_far_aligned(size_t align, size_t bytes) {
+  if (heap.space == NULL || bytes > PTRDIFF_MAX || align > PTRDIFF_MAX) {
+    return NULL;
+  }
+  if (heap.adopted != NULL) {
+    return heap.adopted->far_alloc(bytes, align);
+  }
+  pthread_rwlock_rdlock(&heap.on_request);
+  int flags = far_flags() | MALLOCX_ZERO | (int)MALLOCX_ALIGN(align) |
+              (int)MALLOCX_ARENA(heap.far_arena[far_turn - 1]);
+  void *p = note_alloc(mallocx(bytes + (bytes == 0), flags));
+  pthread_rwlock_unlock(&heap.on_request);
+  return p;
+}
+
+void *cira_heap_far_alloc(size_t bytes) {
+  return cira_heap_far_aligned(16, bytes);
 }
 
 void cira_heap_far_free(void *p) {
-  if (p != NULL) {
-    note_free(p);
-    dallocx(p, tcache_flags(&far_tcache_flag));
+  if (p == NULL) {
+    return;
   }
+  if (heap.adopted != NULL) {
+    heap.adopted->far_free(p);
+    return;
+  }
+  pthread_rwlock_rdlock(&heap.on_request);
+  note_free(p);
+  dallocx(p, heap.space != NULL ? far_flags() : MALLOCX_TCACHE_NONE);
+  pthread_rwlock_unlock(&heap.on_request);
+}
+
+size_t cira_heap_far_usable(const void *p) {
+  return heap.adopted != NULL ? heap.adopted->usable(p) : cira_heap_usable(p);
+}
+
+void cira_heap_fork_prepare(void) {
+  pthread_rwlock_wrlock(&heap.on_request);
+}
+
+void cira_heap_fork_parent(void) {
+  pthread_rwlock_unlock(&heap.on_request);
+}
+
+/* Made anew: threads that waited for it are not here. */
+void cira_heap_fork_child(void) {
+  pthread_rwlock_init(&heap.on_request, NULL);
+}
+
+/* ---- under the preload library ------------------------------------------- */
+
+const cira_heap_entry_t *cira_heap_entry(void) {
+  return dlsym(RTLD_DEFAULT, CIRA_HEAP_ENTRY);
+}
+
+cira_status_t cira_heap_adopt(const cira_heap_entry_t *entry) {
+  if (entry->size != sizeof *entry ||
+      entry->version != CIRA_HEAP_ENTRY_VERSION ||
+      entry->layout() != cira_space_layout()) {
+    return cira__fail(CIRA_E_UNSUPPORTED,
+                      "the program and the preload library of cira-run are of "
+                      "different builds of cira; link it with the installed "
+                      "one");
+  }
+  if (*entry->space == NULL) {
+    return cira__fail(CIRA_E_CLOSED,
+                      "the preload library has no far memory yet; start far "
+                      "memory in main or later");
+  }
+  pthread_rwlock_wrlock(&heap.on_request);
+  cira_space_adopt(*entry->space);
+  heap.adopted = entry;
+  heap.space = *entry->space;
+  pthread_rwlock_unlock(&heap.on_request);
+  return CIRA_OK;
 }

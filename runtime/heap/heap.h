@@ -47,6 +47,15 @@ bool cira_heap_far_ready(void);
 /* Before the space goes: nothing is far any more, and its blocks are dead. */
 void cira_heap_stop(void);
 void *cira_heap_far_alloc(size_t bytes);
+/* The same, aligned to a power of two. */
+void *cira_heap_far_aligned(size_t align, size_t bytes);
 void cira_heap_far_free(void *p);
+size_t cira_heap_far_usable(const void *p);
+/* Around a fork, outside of the space's own steps: no block is being taken or
+ * given back between them, so nobody who holds a lock of jemalloc waits for a
+ * pager that is held still. Only where far memory comes on request. */
+void cira_heap_fork_prepare(void);
+void cira_heap_fork_parent(void);
+void cira_heap_fork_child(void);
 
 #endif

@@ -24,11 +24,6 @@ _Static_assert(PAGE_EMPTY == CIRA_FAR_EMPTY && PAGE_HOME == CIRA_FAR_HOME &&
 
 cira_far_t cira__far;
 
-#define GUARDS 64u
-static struct {
-  _Atomic uint32_t readers;
-  uint32_t pad[15];
-} guards[GUARDS]; /* a line for each */
 static _Atomic uint32_t next_guard;
 static _Thread_local uint32_t my_guard = UINT32_MAX;
 
@@ -58,26 +53,33 @@ bool cira_far_any_managed(void) {
 
 void cira_far_enter(void) {
   cira_space_t *s = cira__far.space;
+  if (CIRA_UNLIKELY(s == NULL)) {
+    return; /* nothing that could go */
+  }
   if (CIRA_UNLIKELY(my_guard == UINT32_MAX)) {
     my_guard = atomic_fetch_add(&next_guard, 1) % GUARDS;
   }
   for (;;) {
-    atomic_fetch_add(&guards[my_guard].readers, 1); /* pairs with: quiesce */
-    if (CIRA_LIKELY(s == NULL || atomic_load(&s->gate) == 0)) {
+    atomic_fetch_add(&s->guards[my_guard].readers, 1); /* with: quiesce */
+    if (CIRA_LIKELY(atomic_load(&s->gate) == 0)) {
       return;
     }
-    atomic_fetch_sub(&guards[my_guard].readers, 1);
+    atomic_fetch_sub(&s->guards[my_guard].readers, 1);
     sched_yield(); /* another thread forks */
   }
 }
 
 void cira_far_leave(void) {
-  atomic_fetch_sub_explicit(&guards[my_guard].readers, 1, memory_order_release);
+  cira_space_t *s = cira__far.space;
+  if (CIRA_LIKELY(s != NULL)) {
+    atomic_fetch_sub_explicit(&s->guards[my_guard].readers, 1,
+                              memory_order_release);
+  }
 }
 
-void cira__far_quiesce(void) {
+void cira__far_quiesce(cira_space_t *s) {
   for (uint32_t i = 0; i < GUARDS; i++) {
-    while (atomic_load(&guards[i].readers) != 0) {
+    while (atomic_load(&s->guards[i].readers) != 0) {
       sched_yield();
     }
   }
@@ -565,7 +567,7 @@ uint64_t cira_far_local_pages(void) {
 
 void cira__far_child(cira_space_t *s) {
   for (uint32_t i = 0; i < GUARDS; i++) {
-    atomic_store(&guards[i].readers, 0);
+    atomic_store(&s->guards[i].readers, 0);
   }
   for (uint32_t i = 0; i < MANY_BUFFERS; i++) {
     memset(&many_buffer[i].lock, 0, sizeof many_buffer[i].lock);

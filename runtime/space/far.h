@@ -18,8 +18,8 @@
  * (cira_far_hold), and short readers enter and leave.
  * Threads: any. Not to be called from signal handlers.
  */
-#ifndef CIRA_FAR_H
-#define CIRA_FAR_H
+#ifndef CIRA_SPACE_FAR_H
+#define CIRA_SPACE_FAR_H
 
 #include <string.h>
 

@@ -30,7 +30,7 @@ static void gate_close(cira_space_t *s) {
   while (atomic_load(&s->active) != 0) {
     sched_yield();
   }
-  cira__far_quiesce();
+  cira__far_quiesce(s);
 }
 
 static void gate_open(cira_space_t *s) {

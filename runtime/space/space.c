@@ -243,6 +243,17 @@ err_tables:
   return status;
 }
 
+void cira_space_adopt(cira_space_t *s) {
+  cira__space = s;
+  cira__space_lo = s != NULL ? s->base : 0;
+  cira__space_hi = s != NULL ? s->base + s->bytes : 0;
+}
+
+uint64_t cira_space_layout(void) {
+  return (uint64_t)sizeof(cira_space_t) << 32 | sizeof(lane_t) << 20 |
+         sizeof(cira_fabric_ops_t) << 10 | sizeof(map_ops_t);
+}
+
 void cira_space_destroy(cira_space_t *s) {
   if (s == NULL) {
     return;

@@ -125,6 +125,14 @@ void cira_space_discard(cira_space_t *s, void *p, uint64_t bytes);
 extern cira_space_t *cira__space;
 extern uint64_t cira__space_lo, cira__space_hi; /* its bounds, 0 before */
 
+/* Makes the space of another copy of this code in this process (the preload
+ * library's) the one that this copy works on, too; NULL ends that. The other
+ * copy stays its owner: it handles faults, forks and the end. Both must have
+ * the same cira_space_layout. One thread. */
+void cira_space_adopt(cira_space_t *s);
+/* A number that differs when the structs of a space do. */
+uint64_t cira_space_layout(void);
+
 /* True when p points into the far range. One compare; signal-safe. */
 static inline bool cira_space_contains(const void *p) {
   return (uint64_t)(uintptr_t)p - cira__space_lo <

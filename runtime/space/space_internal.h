@@ -234,6 +234,8 @@ typedef struct {
   uint32_t age;
 } stream_t;
 
+#define GUARDS 64u
+
 struct cira_space {
   uint64_t base, bytes, pages; /* the range */
   const map_ops_t *map;
@@ -276,6 +278,11 @@ struct cira_space {
   _Atomic bool any_managed; /* pages may be away */
   _Atomic uint32_t holds;   /* readers that keep addresses at home */
   uint32_t generation;      /* counts the forks behind this process */
+  struct {
+    _Atomic uint32_t readers; /* of home addresses, under way */
+    uint32_t pad[15];
+  } guards[GUARDS]; /* a line for each; here, since copies of this code share
+                     * a space */
 
   /* home */
   lane_t *lanes;
@@ -443,7 +450,7 @@ void cira__pool_frames_done(cira_space_t *s, uint8_t *frames, uint32_t n,
 
 /* far.c */
 /* Waits until nobody is between cira_far_enter and _leave; the gate is shut. */
-void cira__far_quiesce(void);
+void cira__far_quiesce(cira_space_t *s);
 /* In a forked child: readers, buffers and requests were the parent's. */
 void cira__far_child(cira_space_t *s);
 

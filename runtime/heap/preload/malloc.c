@@ -12,6 +12,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "heap/entry.h"
 #include "heap/heap.h"
 #include "heap/preload/shim.h"
 
@@ -298,3 +299,30 @@ DELETE(_ZdaPvSt11align_val_t, size_t align)
 DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t align, const void *tag)
 DELETE(_ZdaPvmSt11align_val_t, size_t bytes, size_t align)
 #pragma clang diagnostic pop
+
+/* ---- for a runtime that the program has inside --------------------------- */
+
+static void *entry_far_alloc(size_t bytes, size_t align) {
+  return SHIM_FAR_STACK()
+             ? (void *)ON_NEAR(cira_heap_far_aligned, align, bytes, 0)
+             : cira_heap_far_aligned(align, bytes);
+}
+
+static void entry_far_free(void *p) {
+  if (SHIM_FAR_STACK()) {
+    (void)ON_NEAR(cira_heap_far_free, p, 0, 0);
+  } else {
+    cira_heap_far_free(p);
+  }
+}
+
+extern const cira_heap_entry_t cira_preload_entry;
+SHIM_EXPORT const cira_heap_entry_t cira_preload_entry = {
+    .size = sizeof(cira_heap_entry_t),
+    .version = CIRA_HEAP_ENTRY_VERSION,
+    .layout = cira_space_layout,
+    .space = &cira__space,
+    .far_alloc = entry_far_alloc,
+    .far_free = entry_far_free,
+    .usable = cira_heap_usable,
+};
