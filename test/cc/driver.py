@@ -280,6 +280,24 @@ target_link_libraries(cm PRIVATE l)
                    cwd=tools.work)
         if done.returncode:
             failures.append(f"configure: {done.stdout.decode()[-600:]}")
+    if shutil.which("meson"):
+        tools.write("meson.build", """
+project('p', 'c', 'cpp', default_options: ['buildtype=release'])
+if meson.get_compiler('c').get_id() != 'clang'
+  error('compiler is ' + meson.get_compiler('c').get_id())
+endif
+l = shared_library('l', 'loops.c')
+e = executable('me', 'main.c', link_with: l)
+test('me', e)
+""")
+        env = {**os.environ, "CC": tools.cc, "CXX": tools.cxx}
+        folder = tools.path("me")
+        for step in (["meson", "setup", folder, tools.work],
+                     ["ninja", "-C", folder], ["meson", "test", "-C", folder]):
+            done = run(step, env=env)
+            if done.returncode:
+                failures.append(f"{step[:2]}: {done.stdout.decode()[-600:]}")
+                break
     return failures
 
 
