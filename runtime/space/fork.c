@@ -188,6 +188,7 @@ void cira_space_fork_parent(cira_space_t *s, bool forked) {
     }
     s->regions[fresh].used = false;
     s->current_region = s->fork_current;
+    s->region_serial++;
   }
   prepare_undo(s);
   gate_open(s);

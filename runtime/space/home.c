@@ -68,6 +68,7 @@ cira_status_t cira__home_region_new(cira_space_t *s) {
   }
   region->used = true;
   s->current_region = r;
+  s->region_serial++;
   return CIRA_OK;
 }
 

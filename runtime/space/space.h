@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "base/base.h"
+#include "fabric/fabric.h"
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -156,6 +157,45 @@ void cira_space_unpin(cira_space_t *s, const void *p, uint64_t bytes);
 /* Hints; never fail, never block for long. Threads: any. */
 void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes);
 void cira_space_evict_hint(cira_space_t *s, const void *p, uint64_t bytes);
+
+/* ---- work at home -------------------------------------------------------- */
+
+#define CIRA_SPACE_LEND_MAX 16u
+
+/* Memory that somebody works on where it is at home. */
+typedef struct {
+  void *at;
+  uint64_t bytes; /* > 0 */
+  bool write;     /* he may change it */
+} cira_space_lend_t;
+
+/* Brings what is dirty home and drops the copies here; pages of ranges with
+ * `write` are not to be had until cira_space_return: a touch waits.
+ * Returns CIRA_OK: it must be returned; CIRA_E_RANGE for what is not allocated
+ *   far memory, or more than CIRA_SPACE_LEND_MAX; CIRA_E_BUSY while a system
+ *   call uses a page.
+ * Threads: any that is counted (cira_space_thread_add); not signal-safe. */
+CIRA_MUST_USE cira_status_t cira_space_lend(cira_space_t *s,
+                                            const cira_space_lend_t *range,
+                                            uint32_t count);
+/* The same ranges: what is at home now is their content. */
+void cira_space_return(cira_space_t *s, const cira_space_lend_t *range,
+                       uint32_t count);
+
+/* How somebody else reaches the home. */
+typedef struct {
+  cira_ticket_t ticket;
+  uint64_t base, bytes; /* address of the region's first byte; its size */
+  uint32_t serial;      /* another one: another region */
+} cira_space_home_t;
+
+/* Returns CIRA_OK; CIRA_E_UNSUPPORTED when no memory server keeps it, or what
+ *   the fabric says (a stripe has no ticket). Threads: any; not signal-safe. */
+CIRA_MUST_USE cira_status_t cira_space_home(cira_space_t *s,
+                                            cira_space_home_t *out);
+uint32_t cira_space_home_serial(const cira_space_t *s);
+const char *cira_space_url(const cira_space_t *s);
+const char *cira_space_token_file(const cira_space_t *s); /* NULL: none */
 
 /* Resolves the fault of a signal handler.
  * Returns true when the address is ours and the access can be retried; false

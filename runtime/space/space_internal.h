@@ -290,6 +290,7 @@ struct cira_space {
   bool direct;
   region_t regions[REGIONS_MAX];
   uint32_t current_region;
+  uint32_t region_serial; /* counts the regions that became current */
 
   /* baselines: hashes of the granules of mapped, backed pages */
   uint32_t granule_log2, granules; /* per page */
