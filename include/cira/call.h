@@ -16,6 +16,9 @@
  * it is and travels as a handle (cira_call_far_t), which the callee checks
  * against the memory that its table knows.
  *
+ * The callee may also be a memory server that runs kernels beside the data
+ * (cira/kernel.h, cira_call_server): then far memory is named as ranges.
+ *
  * A callee process that dies ends all its calls with CIRA_E_DISCONNECTED. A
  * function that crashes on a thread of this process takes the process along.
  * Processes that share a link trust each other: it is checked when it is taken
@@ -43,6 +46,7 @@ extern "C" {
 #define CIRA_CALL_BYTES_MAX 32768u   /* of arguments or result, by value */
 #define CIRA_CALL_DEPTH_MAX 4096u    /* calls in flight on a link */
 #define CIRA_CALL_FUNCTION_MAX 1024u /* functions of a table */
+#define CIRA_CALL_RANGE_MAX 16u      /* ranges of a call to a memory server */
 
 /* Bytes in a window of the callee's table. */
 typedef struct {
@@ -252,6 +256,27 @@ CIRA_API CIRA_MUST_USE cira_status_t
 cira_call_process(cira_call_table_t *table, const cira_call_options_t *opt,
                   cira_call_client_t **out);
 
+/* Connects to a memory server that runs kernels (cira-memd --kernels) and
+ * starts a thread that carries calls there, one after the other; batches of
+ * cira_call_many travel together. Functions are the server's kernels; ranges of
+ * a request name far memory of this process that is at home there.
+ *   url         of one server; NULL: the one that keeps this process's far
+ *               memory, with its token.
+ *   token_file  the server's secret; NULL: none.
+ *   opt         NULL: the defaults.
+ * A call whose kernel crashes, or is killed after its deadline, ends with
+ * CIRA_E_DISCONNECTED or CIRA_E_DEADLINE and a detail; later calls run in a new
+ * process. When the server or the connection is lost every call ends with
+ * CIRA_E_DISCONNECTED.
+ * Returns CIRA_OK; as cira_call_thread; CIRA_E_INVALID for a bad URL;
+ *   CIRA_E_UNSUPPORTED when there is no server, or it runs no kernels;
+ *   CIRA_E_UNREACHABLE; CIRA_E_AUTH; CIRA_E_QUOTA when it runs kernels for too
+ *   many already; CIRA_E_DEADLINE.
+ * Threads: any. Cost: a connection, a process at the server. */
+CIRA_API CIRA_MUST_USE cira_status_t cira_call_server(
+    const char *url, const char *token_file, const cira_call_options_t *opt,
+    uint64_t deadline_ns, cira_call_client_t **out);
+
 /* Ends a link: calls that have not begun do not run, pending ones end with
  * CIRA_E_CANCELLED or what they came to, and every later use of the client is
  * CIRA_E_CLOSED. Waits for a thread or process that was started with it. Any
@@ -295,6 +320,21 @@ typedef struct cira_call {
   char detail[96];       /* of the callee's error */
 } cira_call_t;
 
+#define CIRA_CALL_READ 1u  /* the function reads the range */
+#define CIRA_CALL_WRITE 2u /* it may also write it */
+
+/* Far memory that a call to a memory server is about. Before the call what is
+ * dirty in it goes home. A range that is written belongs to the kernel until
+ * the call has ended there: who touches it here waits, and then sees what the
+ * kernel wrote. (Whole pages wait, so bytes beside it are safe.) After an error
+ * its content is what the kernel had written until then. */
+typedef struct {
+  void *at;
+  uint64_t bytes;
+  uint32_t access;
+  uint32_t reserved;
+} cira_call_range_t;
+
 /* Rings the doorbell later: with a submission without this flag, when a cache
  * line is full, or at cira_call_flush and every wait and poll. */
 #define CIRA_CALL_F_MORE 1u
@@ -307,7 +347,8 @@ typedef struct {
   uint64_t deadline_ns; /* of the call, 0 or CIRA_FOREVER: none */
   uint64_t wait_ns; /* deadline of waiting for a place; CIRA_NO_WAIT is usual */
   uint32_t flags;
-  uint32_t reserved;
+  uint32_t range_count;           /* at most CIRA_CALL_RANGE_MAX */
+  const cira_call_range_t *range; /* memory servers only; copied */
 } cira_call_request_t;
 
 /* Submits a call; the arguments are copied before it returns.
@@ -378,6 +419,9 @@ typedef struct {
   uint32_t batch;        /* calls per doorbell; 0: as many as fit */
   uint32_t depth;        /* doorbells in flight; 0: CIRA_CALL_BULK_PLACES */
   uint64_t deadline_ns;  /* of the whole; 0 or CIRA_FOREVER: none */
+  const cira_call_range_t *range; /* of each batch; memory servers only */
+  uint32_t range_count;
+  uint32_t reserved;
 } cira_call_many_t;
 
 /* Runs them, in order, several batches in flight, and waits for all. It stops

@@ -125,6 +125,34 @@ static cira_status_t submit_refuse(const cira_call_client_t *c,
   return cira__fail(CIRA_E_BUSY, "call_submit: the call is pending");
 }
 
+CIRA_COLD cira_status_t cira__call_ranges_check(const cira_call_client_t *c,
+                                                const cira_call_range_t *range,
+                                                uint32_t count) {
+  if (!c->session) {
+    return cira__fail(CIRA_E_UNSUPPORTED,
+                      "call: ranges are for calls to a memory server; other "
+                      "callees know memory by cira_call_table_window");
+  }
+  if (count > CIRA_CALL_RANGE_MAX || !range) {
+    return cira__fail(count > CIRA_CALL_RANGE_MAX ? CIRA_E_RANGE
+                                                  : CIRA_E_INVALID,
+                      "call: %u ranges, at most %u, or they are NULL", count,
+                      CIRA_CALL_RANGE_MAX);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (!range[i].at || range[i].bytes == 0 ||
+        (range[i].access != CIRA_CALL_READ &&
+         range[i].access != CIRA_CALL_WRITE &&
+         range[i].access != (CIRA_CALL_READ | CIRA_CALL_WRITE))) {
+      return cira__fail(CIRA_E_INVALID,
+                        "call: range %u is empty, or its access %u is neither "
+                        "CIRA_CALL_READ nor CIRA_CALL_WRITE",
+                        i, range[i].access);
+    }
+  }
+  return CIRA_OK;
+}
+
 cira_status_t cira_call_submit(cira_call_client_t *c, uint32_t function,
                                const cira_call_request_t *r,
                                cira_call_t *call) {
@@ -148,6 +176,13 @@ cira_status_t cira_call_submit(cira_call_client_t *c, uint32_t function,
                  : status;
     }
   }
+  if (CIRA_UNLIKELY(r->range_count != 0)) {
+    status = cira__call_ranges_check(c, r->range, r->range_count);
+    if (status != CIRA_OK) {
+      return status;
+    }
+  }
+  cira__call_ranges_put(c, r->range, r->range_count);
   call->result = r->result;
   call->result_max = r->result_max;
   call->result_bytes = 0;
@@ -256,10 +291,11 @@ void cira__call_broke(cira_call_client_t *c, cira_status_t status) {
     cira_call_t *call = c->place[i].call;
     c->place[i].call = NULL;
     if (call) {
-      (void)cira__format(call->detail, sizeof(call->detail), "%s",
-                         status == CIRA_E_CANCELLED
-                             ? "the caller closed the link"
-                             : "the callee is gone");
+      (void)cira__format(
+          call->detail, sizeof(call->detail), "%s",
+          status == CIRA_E_CANCELLED      ? "the caller closed the link"
+          : status == CIRA_E_DISCONNECTED ? cira_status_detail()
+                                          : "the callee is gone");
       call_end(c, call, status);
     }
   }
@@ -522,6 +558,7 @@ cira_status_t cira_call_find(cira_call_client_t *c, const char *name,
   status = cira__call_until(c, NULL, false, deadline_ns);
   if (status == CIRA_OK) {
     memcpy(c->view.link->name, name, strlen(name) + 1);
+    cira__call_ranges_put(c, NULL, 0);
     c->stats.submitted++;
     cira__call_send(c, CIRA__CALL_FIND, NULL, 0, 0, 0, &call);
     uint32_t place = cira__call_place(call.id);

@@ -14,7 +14,8 @@
  * noticed. Order: everything that a message speaks of (deadline, bulk, name,
  * detail) is written before the message is committed and read after it was
  * peeked; the channel orders the two. Cancel words and `stop` are hints and
- * relaxed. Reading order: table.c, link.c, server.c, client.c, many.c, start.c.
+ * relaxed. Reading order: table.c, link.c, server.c, client.c, many.c, start.c,
+ * remote.c.
  */
 #ifndef CIRA_CALL_INTERNAL_H
 #define CIRA_CALL_INTERNAL_H
@@ -121,6 +122,12 @@ typedef struct {
   char name[CIRA_CALL_NAME_MAX + 1];
 } cira__call_entry_t;
 
+/* Finds what neither the table nor its libraries have. Returns CIRA_OK with
+ * the function (one that takes arrays) and its context. */
+typedef cira_status_t (*cira__call_resolver_t)(void *self, const char *name,
+                                               cira_call_fn_t *out_function,
+                                               void **out_context);
+
 struct cira_call_table {
   pthread_mutex_t lock; /* lookups add entries */
   uint32_t count;       /* of entries; published with release */
@@ -130,11 +137,15 @@ struct cira_call_table {
     uint8_t *at;
     uint64_t bytes;
   } window[CIRA_CALL_WINDOW_MAX];
-  cira__call_entry_t *entry; /* [number - 1], all allocated at once */
+  cira__call_entry_t *entry;      /* [number - 1], all allocated at once */
+  cira__call_resolver_t resolver; /* NULL: none */
+  void *resolver_self;
 };
 
-/* The number of a name, 0 with a detail when there is none. */
-uint32_t cira__call_table_find(cira_call_table_t *table, const char *name);
+/* The number of a name. Returns CIRA_OK; CIRA_E_INVALID when there is none, or
+ * what the resolver said. */
+cira_status_t cira__call_table_find(cira_call_table_t *table, const char *name,
+                                    uint32_t *out_number);
 bool cira__call_name_ok(const char *name);
 
 /* The entry of a number, or NULL. */
@@ -163,6 +174,25 @@ typedef struct cira__call_waiter {
   bool for_place;
 } cira__call_waiter_t;
 
+/* The ranges of the call in a place; written by the caller before it sends,
+ * read by a thread of its process that serves (memory servers only). */
+typedef struct {
+  uint32_t count;
+  cira_call_range_t range[CIRA_CALL_RANGE_MAX];
+} cira__call_ranges_t;
+
+typedef struct cira__call_session
+    cira__call_session_t; /* start.c: cira_call_thread for a session, which owns
+                             the table. */
+cira_status_t cira__call_thread(cira_call_table_t *table,
+                                const cira_call_options_t *opt,
+                                cira__call_session_t *session,
+                                cira_call_client_t **out);
+
+/* remote.c */
+cira_status_t cira__call_session_join(cira__call_session_t *session,
+                                      cira_call_client_t *client);
+
 struct cira_call_client {
   cira__call_view_t view;
   cira_status_t broken; /* CIRA_OK, or what every call returns now */
@@ -181,6 +211,8 @@ struct cira_call_client {
   void *memory; /* NULL: the caller's */
   uint64_t memory_bytes;
   cira_call_table_t *table;
+  cira__call_session_t *session; /* NULL: the callee is no memory server */
+  cira__call_ranges_t *ranges;   /* of each place, when there is a session */
   bool has_thread;
   pthread_t thread;
   pid_t child; /* 0: none */
@@ -209,6 +241,48 @@ void cira__call_broke(cira_call_client_t *c, cira_status_t status);
 cira_status_t cira__call_drain(cira_call_client_t *c, uint32_t *out_count);
 /* Is this call on its way? */
 bool cira__call_pending(const cira_call_client_t *c, const cira_call_t *call);
+
+/* What a call is about: checked, then kept for the place that the next send
+ * takes. */
+cira_status_t cira__call_ranges_check(const cira_call_client_t *c,
+                                      const cira_call_range_t *range,
+                                      uint32_t count);
+static inline void cira__call_ranges_put(cira_call_client_t *c,
+                                         const cira_call_range_t *range,
+                                         uint32_t count) {
+  if (CIRA_UNLIKELY(c->ranges != NULL)) {
+    cira__call_ranges_t *to = &c->ranges[c->free_place[c->free_count - 1]];
+    to->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+      to->range[i] = range[i];
+    }
+  }
+}
+
+/* link.c: zeroed memory straight from the kernel, aligned to CIRA_CALL_ALIGN.
+ * What a serving thread touches must not lie in a page of far memory that a
+ * call has lent to a server, and the program's malloc may give such. */
+void *cira__call_memory(size_t bytes);
+void cira__call_memory_free(void *memory);
+
+/* server.c: of the call that a function runs in; CIRA_FOREVER: none. */
+uint64_t cira__call_frame_deadline(const cira_call_frame_t *frame);
+
+/* start.c: cira_call_thread for a session, which owns the table. */
+cira_status_t cira__call_thread(cira_call_table_t *table,
+                                const cira_call_options_t *opt,
+                                cira__call_session_t *session,
+                                cira_call_client_t **out);
+
+/* remote.c */
+cira_status_t cira__call_session_join(cira__call_session_t *session,
+                                      cira_call_client_t *client);
+void cira__call_session_end(cira__call_session_t *session);
+/* Makes a region of the server known to the session as the memory at
+ * [address, address + bytes), without any cache in between. Before calls. */
+cira_status_t cira__call_session_region(cira_call_client_t *client,
+                                        const uint8_t ticket[32],
+                                        uint64_t address);
 
 /* start.c: what became of a child that is gone, for the detail. */
 void cira__call_child_gone(cira_call_client_t *c);

@@ -4,11 +4,32 @@
  */
 #include "call/internal.h"
 
+#include "fabric/internal.h"
+
 #include <string.h>
 
 #define DEPTH_DEFAULT 256u
 #define BYTES_DEFAULT 48u        /* with the head and the ring's word: a line */
 #define BULK_DEFAULT (16u << 10) /* 16 KiB, all 16 of them in the L2 cache */
+
+void *cira__call_memory(size_t bytes) {
+  size_t total = bytes + CIRA_CALL_ALIGN;
+  uint8_t *at = cira__pages_alloc(total);
+  if (!at) {
+    return NULL;
+  }
+  memcpy(at, &total, sizeof(total));
+  return at + CIRA_CALL_ALIGN;
+}
+
+void cira__call_memory_free(void *memory) {
+  if (memory) {
+    uint8_t *at = (uint8_t *)memory - CIRA_CALL_ALIGN;
+    size_t total;
+    memcpy(&total, at, sizeof(total));
+    cira__pages_free(at, total);
+  }
+}
 
 cira_call_options_t cira_call_options_default(void) {
   return (cira_call_options_t){.size = sizeof(cira_call_options_t),

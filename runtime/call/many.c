@@ -68,6 +68,7 @@ static cira_status_t batch_submit(many_t *w) {
   w->next += b->count;
   w->tail++;
   c->stats.submitted += b->count;
+  cira__call_ranges_put(c, w->m->range, w->m->range_count);
   cira__call_send(c, w->function, NULL, 0, place + 1, 0, call);
   return c->broken;
 }
@@ -133,6 +134,12 @@ static cira_status_t many_check(cira_call_client_t *c, uint32_t function,
                       "call_many: the arrays are NULL, or function %u is "
                       "unknown",
                       function);
+  }
+  if (m->range_count != 0) {
+    status = cira__call_ranges_check(c, m->range, m->range_count);
+    if (status != CIRA_OK) {
+      return status;
+    }
   }
   if (batch_fit(c, m) == 0) {
     return cira__fail(CIRA_E_RANGE,

@@ -10,7 +10,6 @@
 #include "base/sys.h"
 
 #include <linux/futex.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define RUN_MAX 64u /* submissions looked at together */
@@ -22,6 +21,7 @@ typedef struct {
   cira__call_view_t view;
   cira_call_table_t *table;
   uint32_t depth, args_max, result_max;
+  uint64_t deadline_ns; /* of the call that runs, or CIRA_FOREVER */
   cira_status_t status; /* why it ends */
 } server_t;
 
@@ -35,6 +35,10 @@ static bool cancelled(const cira__call_view_t *v, uint32_t id) {
 bool cira_call_cancelled(const cira_call_frame_t *frame) {
   const server_t *s = frame ? frame->server : NULL;
   return s && cancelled(&s->view, frame->id);
+}
+
+uint64_t cira__call_frame_deadline(const cira_call_frame_t *frame) {
+  return ((const server_t *)frame->server)->deadline_ns;
 }
 
 cira_status_t cira_call_resolve(const cira_call_frame_t *frame,
@@ -61,8 +65,7 @@ static cira_status_t run_find(server_t *s) {
   char name[CIRA_CALL_NAME_MAX + 1];
   memcpy(name, s->view.link->name, sizeof(name));
   name[CIRA_CALL_NAME_MAX] = 0;
-  s->view.link->found = cira__call_table_find(s->table, name);
-  return s->view.link->found ? CIRA_OK : CIRA_E_INVALID;
+  return cira__call_table_find(s->table, name, &s->view.link->found);
 }
 
 /* All calls of a batch by one function that takes arrays. */
@@ -142,9 +145,12 @@ static cira_status_t run_function(server_t *s, const cira__call_submission_t *m,
   if (cancelled(&s->view, m->id)) {
     return CIRA_E_CANCELLED;
   }
-  if ((m->function & CIRA__CALL_F_DEADLINE) != 0 &&
-      cira__now_ns() >= s->view.deadline_ns[place]) {
-    return CIRA_E_DEADLINE;
+  s->deadline_ns = CIRA_FOREVER;
+  if ((m->function & CIRA__CALL_F_DEADLINE) != 0) {
+    s->deadline_ns = s->view.deadline_ns[place];
+    if (cira__now_ns() >= s->deadline_ns) {
+      return CIRA_E_DEADLINE;
+    }
   }
   if (number == CIRA__CALL_FIND) {
     return run_find(s);
@@ -286,7 +292,7 @@ cira_status_t cira_call_serve(void *memory, uint64_t bytes,
     return status;
   }
   cira__call_link_t *l = s.view.link;
-  uint8_t *buffer = malloc(s.view.submissions->message_bytes);
+  uint8_t *buffer = cira__call_memory(s.view.submissions->message_bytes);
   if (!buffer) {
     return cira__fail(CIRA_E_NOMEM, "call_serve: no memory");
   }
@@ -294,7 +300,7 @@ cira_status_t cira_call_serve(void *memory, uint64_t bytes,
   /* relaxed: only one can win, and the rings order the rest */
   if (!__atomic_compare_exchange_n(&l->serving, &nobody, 3, false,
                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    free(buffer);
+    cira__call_memory_free(buffer);
     return cira__fail(CIRA_E_BUSY,
                       "call_serve: the link is served or was served before");
   }
@@ -309,6 +315,6 @@ cira_status_t cira_call_serve(void *memory, uint64_t bytes,
   }
   (void)cira_channel_close(s.view.completions);
   serving_set(l, 2);
-  free(buffer);
+  cira__call_memory_free(buffer);
   return s.status;
 }

@@ -8,7 +8,6 @@
 
 #include <linux/futex.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -19,22 +18,23 @@
 /* ---- clients ------------------------------------------------------------ */
 
 static void client_free(cira_call_client_t *c) {
-  free(c->place);
-  free(c->free_place);
-  free(c->buffer);
-  free(c);
+  cira__call_memory_free(c->place);
+  cira__call_memory_free(c->free_place);
+  cira__call_memory_free(c->buffer);
+  cira__call_memory_free(c->ranges);
+  cira__call_memory_free(c);
 }
 
 static cira_call_client_t *client_alloc(const cira__call_view_t *v) {
-  cira_call_client_t *c = calloc(1, sizeof(*c));
+  cira_call_client_t *c = cira__call_memory(sizeof(*c));
   if (!c) {
     return NULL;
   }
   uint32_t depth = v->link->depth;
   c->view = *v;
-  c->place = calloc(depth, sizeof(*c->place));
-  c->free_place = calloc(depth, sizeof(*c->free_place));
-  c->buffer = malloc(v->completions->message_bytes);
+  c->place = cira__call_memory(depth * sizeof(*c->place));
+  c->free_place = cira__call_memory(depth * sizeof(*c->free_place));
+  c->buffer = cira__call_memory(v->completions->message_bytes);
   if (!c->place || !c->free_place || !c->buffer) {
     client_free(c);
     return NULL;
@@ -99,8 +99,12 @@ static void *thread_main(void *argument) {
 static cira_status_t thread_start(cira_call_client_t *c) {
   sigset_t all;
   sigset_t before;
-  sigfillset(&all);
-  (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are not its */
+  sigfillset(&all); /* signals are not its, except those of its own faults */
+  static const int own[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
+  for (size_t i = 0; i < CIRA_COUNT(own); i++) {
+    sigdelset(&all, own[i]);
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
   int error = pthread_create(&c->thread, NULL, thread_main, c);
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error) {
@@ -121,6 +125,13 @@ static cira_status_t start_check(const cira_call_table_t *table,
 cira_status_t cira_call_thread(cira_call_table_t *table,
                                const cira_call_options_t *opt,
                                cira_call_client_t **out) {
+  return cira__call_thread(table, opt, NULL, out);
+}
+
+cira_status_t cira__call_thread(cira_call_table_t *table,
+                                const cira_call_options_t *opt,
+                                cira__call_session_t *session,
+                                cira_call_client_t **out) {
   uint64_t bytes;
   cira_call_client_t *c = NULL;
   cira_status_t status = start_check(table, out, "call_thread");
@@ -134,7 +145,7 @@ cira_status_t cira_call_thread(cira_call_table_t *table,
     return cira__fail(CIRA_E_UNSUPPORTED,
                       "call_thread: CIRA_CALL_F_SHARED is for processes");
   }
-  void *memory = aligned_alloc(CIRA_CALL_ALIGN, bytes);
+  void *memory = cira__call_memory(bytes);
   if (!memory) {
     return cira__fail(CIRA_E_NOMEM, "call_thread: no memory for %llu bytes",
                       (unsigned long long)bytes);
@@ -147,13 +158,20 @@ cira_status_t cira_call_thread(cira_call_table_t *table,
     c->memory = memory;
     c->memory_bytes = bytes;
     c->table = table;
+    if (session) {
+      c->ranges = cira__call_memory(c->view.link->depth * sizeof(*c->ranges));
+      status = c->ranges ? cira__call_session_join(session, c)
+                         : cira__fail(CIRA_E_NOMEM, "call: no memory");
+    }
+  }
+  if (status == CIRA_OK) {
     status = thread_start(c);
   }
   if (status != CIRA_OK) {
     if (c) {
       client_free(c);
     }
-    free(memory);
+    cira__call_memory_free(memory);
     return status;
   }
   *out = c;
@@ -346,7 +364,11 @@ void cira_call_destroy(cira_call_client_t *c) {
   if (c->child == 0 && c->stats.pid) {
     (void)munmap(c->memory, c->memory_bytes);
   } else if (c->memory) {
-    free(c->memory);
+    cira__call_memory_free(c->memory);
   }
+  cira__call_session_t *session = c->session;
   client_free(c);
+  if (session) {
+    cira__call_session_end(session);
+  }
 }

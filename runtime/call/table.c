@@ -7,7 +7,6 @@
 #include "call/internal.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "cira_kernel_"
@@ -17,11 +16,11 @@ cira_status_t cira_call_table_create(cira_call_table_t **out) {
   if (!out) {
     return cira__fail(CIRA_E_INVALID, "call_table_create: out is NULL");
   }
-  cira_call_table_t *t = calloc(1, sizeof(*t));
+  cira_call_table_t *t = cira__call_memory(sizeof(*t));
   cira__call_entry_t *entry =
-      t ? calloc(CIRA_CALL_FUNCTION_MAX, sizeof(*entry)) : NULL;
+      t ? cira__call_memory(CIRA_CALL_FUNCTION_MAX * sizeof(*entry)) : NULL;
   if (!entry) {
-    free(t);
+    cira__call_memory_free(t);
     return cira__fail(CIRA_E_NOMEM, "call_table_create: no memory");
   }
   t->entry = entry;
@@ -38,8 +37,8 @@ void cira_call_table_destroy(cira_call_table_t *t) {
     (void)dlclose(t->library[i]);
   }
   (void)pthread_mutex_destroy(&t->lock);
-  free(t->entry);
-  free(t);
+  cira__call_memory_free(t->entry);
+  cira__call_memory_free(t);
 }
 
 bool cira__call_name_ok(const char *name) {
@@ -165,20 +164,30 @@ static cira_call_fn_t library_find(const cira_call_table_t *t,
   return NULL;
 }
 
-uint32_t cira__call_table_find(cira_call_table_t *t, const char *name) {
+cira_status_t cira__call_table_find(cira_call_table_t *t, const char *name,
+                                    uint32_t *out_number) {
+  cira_status_t status = CIRA_E_INVALID;
   (void)pthread_mutex_lock(&t->lock);
   uint32_t number = entry_find(t, name);
   if (number == 0) {
+    void *context = NULL;
     cira_call_fn_t function = library_find(t, PREFIX, name);
     bool array = function == NULL;
     if (array) {
       function = library_find(t, ARRAY_PREFIX, name);
     }
-    number = function ? entry_add(t, name, function, NULL, array) : 0;
+    if (!function && t->resolver) {
+      status = t->resolver(t->resolver_self, name, &function, &context);
+      function = status == CIRA_OK ? function : NULL;
+    }
+    number = function ? entry_add(t, name, function, context, array) : 0;
   }
   (void)pthread_mutex_unlock(&t->lock);
   if (number == 0) {
-    (void)cira__fail(CIRA_E_INVALID, "the callee knows no function '%s'", name);
+    return status != CIRA_E_INVALID
+               ? status
+               : cira__fail(status, "the callee knows no function '%s'", name);
   }
-  return number;
+  *out_number = number;
+  return CIRA_OK;
 }

@@ -246,7 +246,7 @@ static cira_status_t prove(const cira__link_t *link, const uint8_t *key,
 }
 
 static cira_status_t hello(const cira__link_t *link, const char *token_file,
-                           bool descriptors) {
+                           bool descriptors, uint32_t *out_offer) {
   uint8_t mine[CIRA__AUTH_BYTES];
   uint8_t theirs[CIRA__AUTH_BYTES];
   uint8_t key[CIRA__AUTH_BYTES];
@@ -284,6 +284,9 @@ static cira_status_t hello(const cira__link_t *link, const char *token_file,
     s = prove(link, key, mine, theirs);
   }
   sodium_memzero(key, sizeof(key));
+  if (s == CIRA_OK) {
+    *out_offer = reply.flags;
+  }
   return s;
 }
 
@@ -434,6 +437,14 @@ static cira_status_t dial_tcp(const cira__url_t *url, const char *text,
 cira_status_t cira__link_open(const char *url, const char *token_file,
                               bool descriptors, uint64_t deadline_ns,
                               int *out_fd) {
+  uint32_t offer;
+  return cira__link_open_offer(url, token_file, descriptors, deadline_ns,
+                               out_fd, &offer);
+}
+
+cira_status_t cira__link_open_offer(const char *url, const char *token_file,
+                                    bool descriptors, uint64_t deadline_ns,
+                                    int *out_fd, uint32_t *out_offer) {
   cira__url_t parsed;
   cira_status_t s = cira__url_parse(url, strlen(url), &parsed);
   if (s != CIRA_OK) {
@@ -457,7 +468,7 @@ cira_status_t cira__link_open(const char *url, const char *token_file,
     return s;
   }
   cira__link_t link = {.fd = fd, .url = url, .deadline_ns = deadline_ns};
-  s = hello(&link, token_file, descriptors);
+  s = hello(&link, token_file, descriptors, out_offer);
   if (s != CIRA_OK) {
     (void)cira__sys_close(fd);
     return s;

@@ -26,6 +26,11 @@ cira_status_t cira__link_open(const char *url, const char *token_file,
                               bool descriptors, uint64_t deadline_ns,
                               int *out_fd);
 
+/* The same; also tells what the server offers (CIRA__HELLO_F_*). */
+cira_status_t cira__link_open_offer(const char *url, const char *token_file,
+                                    bool descriptors, uint64_t deadline_ns,
+                                    int *out_fd, uint32_t *out_offer);
+
 /* Sends `request` with its body and receives the reply with its body of
  * `reply_bytes`; fills in version and id 0.
  *   out_fd   NULL, or where a descriptor that came along goes (-1 if none).

@@ -29,6 +29,8 @@ static int64_t body_bytes(const cira__wire_request_t *h, const char **out_why) {
   case CIRA__OP_CLOSE:
   case CIRA__OP_COMMIT:
   case CIRA__OP_STATS:
+  case CIRA__OP_KERNELS:
+  case CIRA__OP_CANCEL:
     return h->length == 0 ? 0 : bad("a body where none belongs", out_why);
   case CIRA__OP_OPEN:
   case CIRA__OP_DISCARD:
@@ -50,6 +52,19 @@ static int64_t body_bytes(const cira__wire_request_t *h, const char **out_why) {
     }
     return (int64_t)h->length;
   }
+  case CIRA__OP_FIND:
+    return h->length >= 1 && h->length <= CIRA__CALL_NAME_BYTES_MAX
+               ? (int64_t)h->length
+               : bad("a name that has not 1 to 63 bytes", out_why);
+  case CIRA__OP_CALL: {
+    uint64_t head = sizeof(cira__wire_call_t) +
+                    (uint64_t)h->count * sizeof(cira__wire_range_t);
+    if (h->count > CIRA__CALL_RANGES_MAX || h->length < head ||
+        h->length - head > CIRA_FABRIC_OP_MAX_BYTES) {
+      return bad("a call that is too long", out_why);
+    }
+    return (int64_t)h->length;
+  }
   default:
     return bad("an unknown request", out_why);
   }
@@ -66,6 +81,27 @@ static bool segs_add_up(const cira__request_t *r) {
     sum += seg.bytes; /* at most 4096 * 1 MiB */
   }
   return sum == r->data_bytes;
+}
+
+/* Takes a call apart. Products are below 2^64: 32 bits times 32 bits. */
+static const char *call_parse(cira__request_t *r) {
+  uint64_t head =
+      sizeof(r->call) + (uint64_t)r->header.count * sizeof(cira__wire_range_t);
+  memcpy(&r->call, r->data, sizeof(r->call));
+  r->ranges = r->data + sizeof(r->call);
+  r->data += head;
+  r->data_bytes -= head;
+  if (r->call.version != CIRA__CALL_WIRE_VERSION) {
+    return "a call of another version";
+  }
+  if (r->call.count == 0 ||
+      (uint64_t)r->call.count * r->call.args_bytes != r->data_bytes) {
+    return "a call whose arguments do not add up";
+  }
+  uint64_t room = CIRA_FABRIC_OP_MAX_BYTES - sizeof(cira__wire_called_t);
+  return (uint64_t)r->call.count * r->call.result_bytes > room
+             ? "a call with results that are too long"
+             : NULL;
 }
 
 int64_t cira__request_parse(const uint8_t *bytes, uint64_t have,
@@ -90,6 +126,7 @@ int64_t cira__request_parse(const uint8_t *bytes, uint64_t have,
     return 0;
   }
   out->segs = NULL;
+  out->ranges = NULL;
   out->data = bytes + CIRA__REQUEST_BYTES;
   out->data_bytes = (uint64_t)body;
   if (out->header.op == CIRA__OP_WRITE) {
@@ -99,6 +136,11 @@ int64_t cira__request_parse(const uint8_t *bytes, uint64_t have,
     out->data_bytes -= table;
     if (!segs_add_up(out)) {
       return bad("a write whose pieces do not add up", out_why);
+    }
+  } else if (out->header.op == CIRA__OP_CALL) {
+    const char *why = call_parse(out);
+    if (why) {
+      return bad(why, out_why);
     }
   } else if (out->header.op == CIRA__OP_ATOMIC) {
     memcpy(&out->atomic, out->data, sizeof(out->atomic));
@@ -131,7 +173,9 @@ cira_status_t cira__reply_parse(const uint8_t bytes[CIRA__REPLY_BYTES],
   } else if (body == UINT64_MAX ? out->length > CIRA__PROTO_STATS_MAX_BYTES
                                 : out->length != body) {
     why = "an answer of the wrong size";
-  } else if (out->status > 0 || out->status < CIRA_E_QUOTA) {
+  } else if (out->status > 0 ||
+             /* a kernel has statuses of its own */
+             out->status < (op == CIRA__OP_CALL ? INT16_MIN : CIRA_E_QUOTA)) {
     why = "an answer with an unknown status";
   }
   if (why) {

@@ -23,6 +23,19 @@
  *   ATOMIC   region  offset 16 (flags = kind)  operands    result=old value
  *   DISCARD  region  offset bytes              -           -
  *
+ * A server with kernels (cira/kernel.h) says so in its answer to HELLO. KERNELS
+ * hands the connection over to a process that runs them; from then on it takes
+ * ATTACH (offset = where the client has the region, 0: nowhere), CLOSE, and
+ *
+ *   KERNELS  -       -      0                  -           result=how many
+ *   FIND     -       -      1..63              name        result=number
+ *   CALL     -       ns     body (count        call,       called, results
+ *                           ranges)            ranges, args
+ *   CANCEL   -       -      0                  -           (no reply)
+ *
+ * CALL's offset is how long it may run, in nanoseconds from its arrival (0: for
+ * ever). CANCEL asks the call that runs to stop; its id is that call's.
+ *
  * The client writes every field of a request, the server every field of a
  * reply; unused fields are zero.
  */
@@ -51,6 +64,10 @@ enum {
   CIRA__OP_WRITE = 17,
   CIRA__OP_ATOMIC = 18,
   CIRA__OP_DISCARD = 19,
+  CIRA__OP_KERNELS = 20,
+  CIRA__OP_FIND = 21,
+  CIRA__OP_CALL = 22,
+  CIRA__OP_CANCEL = 23,
 };
 
 /* flags */
@@ -58,6 +75,7 @@ enum {
   1u                             /* request: pass regions as descriptors       \
                                   */
 #define CIRA__HELLO_F_TOKEN 1u   /* reply: prove that you know the token */
+#define CIRA__HELLO_F_KERNELS 2u /* reply: KERNELS is understood */
 #define CIRA__COMMIT_F_CLIENT 1u /* reply: the client's quota is full */
 
 typedef struct {
@@ -92,6 +110,37 @@ typedef struct {
   uint64_t compare;
 } cira__wire_atomic_t;
 
+/* The body of CALL: this, the ranges, count times args_bytes. */
+#define CIRA__CALL_WIRE_VERSION 1u
+#define CIRA__CALL_RANGES_MAX 16u
+#define CIRA__CALL_NAME_BYTES_MAX 63u
+typedef struct {
+  uint32_t version;
+  uint32_t function;
+  uint32_t count; /* of calls, at least 1 */
+  uint32_t args_bytes;
+  uint32_t result_bytes; /* room for each result */
+  uint32_t reserved;
+} cira__wire_call_t;
+
+typedef struct {
+  uint32_t region;
+  uint32_t access; /* as in cira/kernel.h */
+  uint64_t offset;
+  uint64_t bytes;
+} cira__wire_range_t;
+
+/* The body of its reply: this, then count times result_bytes, whatever became
+ * of the call. */
+typedef struct {
+  uint32_t done; /* calls that succeeded */
+  uint32_t result_bytes;
+  char detail[120];
+} cira__wire_called_t;
+
+_Static_assert(sizeof(cira__wire_call_t) == 24, "wire layout");
+_Static_assert(sizeof(cira__wire_range_t) == 24, "wire layout");
+_Static_assert(sizeof(cira__wire_called_t) == 128, "wire layout");
 _Static_assert(sizeof(cira__wire_request_t) == 32, "wire layout");
 _Static_assert(offsetof(cira__wire_request_t, op) == 1, "wire layout");
 _Static_assert(offsetof(cira__wire_request_t, flags) == 2, "wire layout");
@@ -124,9 +173,12 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 typedef struct {
   cira__wire_request_t header;
   const uint8_t *segs; /* WRITE: header.count of cira__wire_seg_t, unaligned */
-  const uint8_t *data; /* WRITE: the bytes; HELLO, PROOF, ATTACH: 32 bytes */
+  const uint8_t *data; /* WRITE: the bytes; HELLO, PROOF, ATTACH: 32 bytes;
+                          FIND: the name */
   uint64_t data_bytes;
   cira__wire_atomic_t atomic;
+  cira__wire_call_t call; /* CALL; data: its args */
+  const uint8_t *ranges;  /* CALL: header.count of them, unaligned */
 } cira__request_t;
 
 static inline cira__wire_seg_t cira__request_seg(const cira__request_t *r,
@@ -134,6 +186,14 @@ static inline cira__wire_seg_t cira__request_seg(const cira__request_t *r,
   cira__wire_seg_t seg;
   __builtin_memcpy(&seg, r->segs + (size_t)index * sizeof(seg), sizeof(seg));
   return seg;
+}
+
+static inline cira__wire_range_t cira__request_range(const cira__request_t *r,
+                                                     uint32_t index) {
+  cira__wire_range_t range;
+  __builtin_memcpy(&range, r->ranges + (size_t)index * sizeof(range),
+                   sizeof(range));
+  return range;
 }
 
 /* Parses one request from the front of `bytes`. Pure: no state, no side
@@ -145,8 +205,13 @@ int64_t cira__request_parse(const uint8_t *bytes, uint64_t have,
                             cira__request_t *out, uint64_t *out_need,
                             const char **out_why);
 
-/* Bytes of the body that follow the reply to `op` (not STATS). */
+/* Bytes of the body that follow the reply to `op` (not STATS, CALL). */
 uint64_t cira__reply_body_bytes(uint8_t op, uint64_t length);
+
+/* The same for CALL. Its parser keeps it below CIRA_FABRIC_OP_MAX_BYTES. */
+static inline uint64_t cira__call_reply_bytes(const cira__wire_call_t *c) {
+  return sizeof(cira__wire_called_t) + (uint64_t)c->count * c->result_bytes;
+}
 
 /* Parses the header of a reply and checks that it answers request (op, id)
  * with a body of `body_bytes` (UINT64_MAX: any up to the limit of STATS).

@@ -41,6 +41,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       }
       require(sum == r.data_bytes);
     }
+    if (r.header.op == CIRA__OP_CALL) {
+      require(r.header.count <= CIRA__CALL_RANGES_MAX && r.call.count > 0);
+      require((uint64_t)r.call.count * r.call.args_bytes == r.data_bytes);
+      require(cira__call_reply_bytes(&r.call) <= CIRA_FABRIC_OP_MAX_BYTES);
+      for (uint32_t i = 0; i < r.header.count; i++) {
+        sink ^= (uint8_t)cira__request_range(&r, i).region;
+      }
+    }
     for (uint64_t i = 0; i < r.data_bytes; i++) {
       sink ^= r.data[i];
     }

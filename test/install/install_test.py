@@ -10,6 +10,7 @@ far memory with and without cira-run, and uninstalling leaves nothing.
 
   install_test.py BUILD-DIR SOURCE-DIR
 """
+import contextlib
 import glob
 import os
 import re
@@ -44,15 +45,45 @@ def succeeds(name, command, **more):
     return result
 
 
-def examples():
-    return sorted(glob.glob(os.path.join(source, "examples", "*", "*.c")))
+def examples(library=False):
+    """Programs, or what is no program: libraries of kernels."""
+    def is_library(path):
+        with open(path, encoding="utf-8") as f:
+            return "int main(" not in f.read()
+    return [path for path in sorted(glob.glob(os.path.join(source, "examples", "*", "*.c")))
+            if is_library(path) == library]
 
 
 def run_example(name, program, paths):
     env = dict(os.environ, CIRA_FAR="host:", CIRA_LOCAL="16M", **paths)
-    result = run([program], env=env, cwd=work)
+    arguments = [memory_server] if "near_data" in name else []
+    result = run([program, *arguments], env=env, cwd=work)
     check(name, result.returncode in (0, 77), f"exit {result.returncode}\n{result.stdout}")
     return result.stdout
+
+
+memory_server = ""
+
+
+@contextlib.contextmanager
+def server_with_kernels():
+    """The installed cira-memd with the example's kernels, built by a user."""
+    global memory_server
+    libraries = []
+    for path in examples(library=True):
+        library = os.path.join(work, os.path.basename(path)[:-2] + ".so")
+        succeeds(f"kernels {library}", [compilers()[-1], "-shared", "-fPIC", f"-I{root}/include", path,
+                                        "-o", library])
+        libraries += ["--kernels", library]
+    memory_server = f"unix:{work}/memd"
+    server = subprocess.Popen([root + "/bin/cira-memd", "--listen", memory_server, "--size", "1g", *libraries],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        check("a server with kernels", server.stdout.readline().startswith("ready"))
+        yield
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def compilers():
@@ -163,8 +194,9 @@ def main():
     symbols(libdir)
     headers()
     pages()
-    with_pkg_config(libdir)
-    with_cmake()
+    with server_with_kernels():
+        with_pkg_config(libdir)
+        with_cmake()
     succeeds("uninstall", [os.path.join(source, "scripts", "uninstall"), root])
     left = [os.path.join(d, f) for d, _, names in os.walk(root) for f in names]
     check("after uninstall", not left, f"left behind: {left}")

@@ -26,7 +26,7 @@ client_t *client_create(server_t *s, int fd, bool local, const char *peer) {
   if (!c) {
     return NULL;
   }
-  c->rx = cira__pages_alloc(RX_BYTES);
+  c->rx = cira__pages_alloc(CLIENT_RX_BYTES);
   if (!c->rx) {
     cira__pages_free(c, sizeof(*c));
     return NULL;
@@ -41,7 +41,7 @@ client_t *client_create(server_t *s, int fd, bool local, const char *peer) {
 }
 
 void client_free(client_t *c) {
-  cira__pages_free(c->rx, RX_BYTES);
+  cira__pages_free(c->rx, CLIENT_RX_BYTES);
   cira__pages_free(c, sizeof(*c));
 }
 
@@ -62,6 +62,7 @@ void client_end(client_t *c, const char *why, bool loud) {
     free(c->tx[c->tx_head % TX_MAX].owned);
   }
   store_leave(s, c);
+  s->sessions -= c->session;
   (void)close(c->source.fd);
   client_t *last = s->client[--s->client_count];
   s->client[c->index] = last;
@@ -201,6 +202,9 @@ static attachment_t *attachment_of(client_t *c, uint32_t number) {
 }
 
 static bool conflicts(client_t *c, const cira__request_t *r) {
+  if (r->header.op == CIRA__OP_KERNELS) {
+    return tx_count(c) != 0; /* another process answers from then on */
+  }
   attachment_t *a = attachment_of(c, r->header.region);
   if (!a || tx_count(c) == 0) {
     return false;
@@ -381,7 +385,9 @@ static bool apply_handshake(client_t *c, const cira__request_t *r) {
         c->descriptors && !c->local ? CIRA_E_UNSUPPORTED : CIRA_OK;
     answer_t *a = answer(c, r, status);
     a->header.result = s->size_bytes;
-    a->header.flags = s->token ? CIRA__HELLO_F_TOKEN : 0;
+    a->header.flags =
+        (uint16_t)((s->token ? CIRA__HELLO_F_TOKEN : 0) |
+                   (s->kernels_count ? CIRA__HELLO_F_KERNELS : 0));
     answer_small(a, c->nonce_ours);
     c->state = s->token ? CLIENT_CHALLENGED : CLIENT_READY;
     c->closing = status != CIRA_OK;
@@ -407,6 +413,55 @@ static bool apply_handshake(client_t *c, const cira__request_t *r) {
   return false;
 }
 
+/* Hands the connection to a session of kernels, which is the client from now
+ * on. */
+static void apply_kernels(client_t *c, const cira__request_t *r) {
+  server_t *s = c->server;
+  int control = -1;
+  cira_status_t status = CIRA_OK;
+  if (s->kernels_count == 0 || c->session) {
+    status = CIRA_E_UNSUPPORTED;
+  } else if (s->sessions >= SESSIONS_MAX) {
+    status = CIRA_E_QUOTA;
+  } else {
+    status = kernels_session_start(s->kernels, s->kernels_count, c->source.fd,
+                                   r->header.id, &control);
+  }
+  if (status != CIRA_OK) {
+    if (status == CIRA_E_SYSTEM) {
+      CIRA_LOG(CIRA_LOG_WARN, "memd: %s", cira_status_detail());
+    }
+    answer(c, r, status);
+    return;
+  }
+  loop_unwatch(c);
+  (void)close(c->source.fd);
+  c->source.fd = control;
+  c->session = c->local = c->descriptors = true;
+  s->sessions++;
+  s->sessions_seen++;
+  if (loop_watch(s, &c->source, EPOLLIN) != CIRA_OK) {
+    c->closing = true;
+  }
+  c->watching = EPOLLIN;
+}
+
+/* What only a session takes. False for what has no answer. */
+static bool apply_for_session(client_t *c, const cira__request_t *r) {
+  answer_t *a;
+  switch (r->header.op) {
+  case CIRA__OP_FIND:
+    answer(c, r, CIRA_E_UNSUPPORTED);
+    return true;
+  case CIRA__OP_CALL:
+    a = answer(c, r, CIRA_E_UNSUPPORTED);
+    a->body_bytes = a->header.length = cira__call_reply_bytes(&r->call);
+    return true;
+  default:
+    return false;
+  }
+}
+
 static bool apply(client_t *c, const cira__request_t *r) {
   if (c->state != CLIENT_READY) {
     return apply_handshake(c, r);
@@ -422,6 +477,16 @@ static bool apply(client_t *c, const cira__request_t *r) {
   case CIRA__OP_STATS:
     apply_stats(c, r);
     return true;
+  case CIRA__OP_KERNELS:
+    if (c->rx_tail - c->rx_head != CIRA__REQUEST_BYTES) {
+      return false; /* what follows would be lost */
+    }
+    apply_kernels(c, r);
+    return true;
+  case CIRA__OP_FIND:
+  case CIRA__OP_CALL:
+  case CIRA__OP_CANCEL:
+    return apply_for_session(c, r);
   default:
     apply_region(c, r);
     return true;
@@ -467,7 +532,7 @@ static bool apply_all(client_t *c, uint64_t *out_need) {
 static void rx_compact(client_t *c, uint64_t need) {
   if (c->rx_head == c->rx_tail) {
     c->rx_head = c->rx_tail = 0;
-  } else if (RX_BYTES - c->rx_head < need) {
+  } else if (CLIENT_RX_BYTES - c->rx_head < need) {
     memmove(c->rx, c->rx + c->rx_head, c->rx_tail - c->rx_head);
     c->rx_tail -= c->rx_head;
     c->rx_head = 0;
@@ -482,7 +547,7 @@ bool client_serve(client_t *c) {
   bool work = false;
   if (!c->stalled && !c->closing) {
     rx_compact(c, need);
-    uint64_t room = RX_BYTES - c->rx_tail;
+    uint64_t room = CLIENT_RX_BYTES - c->rx_tail;
     long n = cira__sys_recv(c->source.fd, c->rx + c->rx_tail,
                             cira__min_u64(room, RECEIVE_BYTES), MSG_DONTWAIT);
     if (n == 0) {

@@ -37,6 +37,11 @@ void loop_rewatch(client_t *c, uint32_t events) {
   c->watching = events;
 }
 
+/* Others have the descriptor, too: closing ours would not end the watch. */
+void loop_unwatch(client_t *c) {
+  (void)epoll_ctl(c->server->epoll_fd, EPOLL_CTL_DEL, c->source.fd, NULL);
+}
+
 cira_status_t loop_init(server_t *s, int lifeline_fd) {
   sigset_t set;
   s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

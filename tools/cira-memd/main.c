@@ -27,6 +27,9 @@ typedef struct {
   const char *until_eof;
   const char *ready_fd;
   const char *stats;
+  const char *kernels[LIBRARIES_MAX];
+  uint32_t kernels_count;
+  const char *session;
   bool poll;
   bool json;
 } arguments_t;
@@ -59,6 +62,12 @@ static const char help[] =
     "                    leave the terminal's session, and write the lines\n"
     "                    'ready URL' to descriptor FD instead of standard "
     "output\n"
+    "  --kernels LIB.so  offer the functions of this library to clients, who "
+    "call\n"
+    "                    them by name beside their data, in processes of their "
+    "own\n"
+    "                    (cira/kernel.h); may be given several times; off "
+    "without it\n"
     "  --stats URL       print the live figures of the server at URL\n"
     "  --json            with --stats: as JSON\n"
     "  --help            show this text\n"
@@ -78,6 +87,7 @@ static const char help[] =
     "\n"
     "Examples:\n"
     "  cira-memd --listen shm: --size 8g\n"
+    "  cira-memd --listen unix:/run/far.sock --size 8g --kernels ./sums.so\n"
     "  cira-memd --listen tcp://0.0.0.0:7070 --size 64g --token-file key "
     "--poll\n";
 
@@ -108,6 +118,8 @@ static void arguments_parse(int argc, char **argv, arguments_t *a) {
     EOF_FD,
     READY,
     STATS,
+    KERNELS,
+    SESSION,
     JSON,
     HELP,
     VERSION
@@ -122,6 +134,8 @@ static void arguments_parse(int argc, char **argv, arguments_t *a) {
       {"until-eof", required_argument, NULL, EOF_FD},
       {"daemonize-ready-fd", required_argument, NULL, READY},
       {"stats", required_argument, NULL, STATS},
+      {"kernels", required_argument, NULL, KERNELS},
+      {"kernel-session", required_argument, NULL, SESSION},
       {"json", no_argument, NULL, JSON},
       {"help", no_argument, NULL, HELP},
       {"version", no_argument, NULL, VERSION},
@@ -158,6 +172,15 @@ static void arguments_parse(int argc, char **argv, arguments_t *a) {
       break;
     case STATS:
       a->stats = optarg;
+      break;
+    case KERNELS:
+      if (a->kernels_count == LIBRARIES_MAX) {
+        usage("more than %u --kernels", LIBRARIES_MAX);
+      }
+      a->kernels[a->kernels_count++] = optarg;
+      break;
+    case SESSION: /* how a server starts its own helper */
+      a->session = optarg;
       break;
     case JSON:
       a->json = true;
@@ -235,6 +258,12 @@ static void settings_fill(server_t *s, const arguments_t *a) {
   s->size_bytes = size_parse(a->size, "--size");
   s->quota_bytes = a->quota ? size_parse(a->quota, "--quota") : s->size_bytes;
   s->poll = a->poll;
+  s->kernels_count = a->kernels_count;
+  memcpy(s->kernels, a->kernels, sizeof(s->kernels));
+  if (a->kernels_count &&
+      kernels_probe(a->kernels, a->kernels_count) != CIRA_OK) {
+    usage("%s", cira_status_detail());
+  }
   s->spin_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_DEFAULT_NS : 0;
   if (a->spin &&
       cira__parse_duration(a->spin, "--spin", &s->spin_ns) != CIRA_OK) {
@@ -285,6 +314,10 @@ int main(int argc, char **argv) {
   static server_t server;
   arguments_t a = {0};
   arguments_parse(argc, argv, &a);
+  if (a.session) {
+    return session_main((uint32_t)strtoul(a.session, NULL, 10), a.kernels,
+                        a.kernels_count);
+  }
   if (sodium_init() < 0) {
     usage("libsodium finds no source of random numbers");
   }
@@ -303,6 +336,7 @@ int main(int argc, char **argv) {
   int ready =
       a.ready_fd ? descriptor_parse(a.ready_fd, "--daemonize-ready-fd") : -1;
   (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGCHLD, SIG_IGN); /* sessions are not waited for */
   if (loop_init(&server, lifeline) != CIRA_OK) {
     fail();
   }

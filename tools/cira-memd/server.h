@@ -6,6 +6,7 @@
  *   client   one connection: receive, parse, apply, answer.   client.c
  *   listener a socket that takes connections.                 listen.c
  *   loop     spins while there is work, sleeps when not.      loop.c
+ *   kernels  processes that run functions beside the data.    kernels.h
  *   stats    figures as JSON, and the table of --stats.       stats.c
  *
  * Invariants: requests of a client are applied in order; the answer to a read
@@ -22,11 +23,13 @@
 #include "fabric/internal.h"
 #include "fabric/tcp_proto.h"
 #include "fabric/url.h"
+#include "kernels.h"
 
 #define TX_MAX 1024u /* answers that wait for one client */
 #define CLIENTS_MAX 1024u
 #define LISTENERS_MAX 8u
-#define RX_BYTES (CIRA__REQUEST_MAX_BYTES + (256u << 10))
+#define SESSIONS_MAX 64u /* each is two processes */
+#define CLIENT_RX_BYTES (CIRA__REQUEST_MAX_BYTES + (256u << 10))
 
 typedef struct region {
   struct region *next;
@@ -98,6 +101,7 @@ typedef struct client {
   bool descriptors; /* and the client wants them */
   bool stalled;     /* waits until its answers have left */
   bool closing;     /* ends when its answers have left */
+  bool session;     /* a session of kernels speaks for it */
   bool dead;
   uint32_t watching; /* epoll events */
   char peer[80];
@@ -133,6 +137,8 @@ struct server {
   bool poll; /* never sleep */
   bool token;
   uint8_t key[CIRA__AUTH_BYTES];
+  const char *kernels[LIBRARIES_MAX]; /* paths */
+  uint32_t kernels_count;
   /* state */
   int epoll_fd;
   bool stop;
@@ -145,6 +151,8 @@ struct server {
   uint32_t client_count;
   client_t *dead;
   uint32_t clients_seen;
+  uint32_t sessions; /* of kernels */
+  uint32_t sessions_seen;
   region_t *regions;
   uint32_t regions_seen;
   uint64_t committed_bytes;
@@ -184,6 +192,7 @@ void listeners_close(server_t *s);
 cira_status_t loop_init(server_t *s, int lifeline_fd);
 cira_status_t loop_watch(server_t *s, source_t *source, uint32_t events);
 void loop_rewatch(client_t *c, uint32_t events);
+void loop_unwatch(client_t *c);
 void loop_run(server_t *s);
 void loop_fini(server_t *s);
 

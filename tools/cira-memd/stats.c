@@ -78,6 +78,9 @@ char *stats_json(const server_t *s) {
   put(root, "resident_bytes", resident_bytes);
   put(root, "clients_seen", s->clients_seen);
   put(root, "clients_garbage", s->clients_garbage);
+  put(root, "kernel_libraries", s->kernels_count);
+  put(root, "kernel_sessions", s->sessions);
+  put(root, "kernel_sessions_seen", s->sessions_seen);
   put_counters(root, &s->counters);
   json_object_set_new(root, "listen", listeners);
   json_object_set_new(root, "regions", regions);
@@ -106,8 +109,8 @@ static void print_totals(const json_t *root) {
                                       "committed_bytes", "resident_bytes",
                                       "read_bytes",      "written_bytes"};
   static const char *const counts[] = {
-      "reads",  "writes",       "atomics",        "discards",
-      "errors", "clients_seen", "clients_garbage"};
+      "reads",  "writes",       "atomics",         "discards",
+      "errors", "clients_seen", "clients_garbage", "kernel_sessions"};
   char buf[24];
   size_t i;
   json_t *url;
