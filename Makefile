@@ -20,7 +20,7 @@ test: ## All tests: release, sanitizers, checks (minutes)
 test-long: ## Long tests: fuzzing, large instances, network faults
 	@scripts/test-long
 
-demo: ## MCF and sqlite3 with their heap far away, beside kernel swap
+demo: ## MCF and sqlite3 with their heap far away; loops by clang and by cira-cc
 	@scripts/demo
 
 bench: ## All benchmarks with repetitions, into out/bench/
