@@ -99,7 +99,7 @@ class Bench:
             for compiler in self.compilers:
                 start = time.monotonic()
                 folder = os.path.join(self.work, f"{package}-{compiler.name}")
-                build = packages.Build(compiler, tree, folder, os.cpu_count())
+                build = packages.Build(compiler, tree, folder, os.cpu_count(), tests=False)
                 recipe.build(build)
                 roots[compiler.name] = build.source
                 cb.say(f"{package} by {compiler.name}: built in {time.monotonic() - start:.0f} s, "

@@ -131,6 +131,9 @@ def own_options(tools, _):
     tools.write("broken.json", "{\"local_latency_ns\": 80,")
     expect([*build, "-mcira-machine=broken.json"], 1,
            "^cira-cc: error: no machine model in 'broken.json'; line 1: ")
+    expect([*build, f"-mcira-machine={tools.work}"], 1,
+           f"error: .*cannot read machine model {tools.work}: ")
+    expect([*build, "-mcira-machine="], 1, "write -mcira-machine=FILE")
     tools.write("list.json", "[1]")
     expect([*build, "-mcira-machine=list.json"], 1, "not an object")
     tools.write("unknown.json", "{\"speed\": 80}")
@@ -241,6 +244,99 @@ def untouched(tools, _):
     return failures
 
 
+MAIN = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef __cplusplus
+extern "C"
+#endif
+size_t choose(const uint64_t *a, const uint32_t *b, size_t n, uint32_t *out);
+int main(void) {
+  size_t n = 5000, sum = 0;
+  uint64_t *a = (uint64_t *)malloc(n * sizeof *a);
+  uint32_t *b = (uint32_t *)malloc(n * sizeof *b);
+  uint32_t *out = (uint32_t *)malloc(n * sizeof *out);
+  for (size_t i = 0; i < n; i++) {
+    a[i] = i * i >> 3;
+    b[i] = (uint32_t)(i * 7919 % n);
+  }
+  size_t count = choose(a, b, n, out);
+  for (size_t i = 0; i < count; i++) {
+    sum = sum * 31 + out[i];
+  }
+  printf("%zu %zu\\n", count, sum);
+  return 0;
+}
+"""
+
+
+def kinds_of_builds(tools, _):
+    """Programs of two files, made in all ways that clang has, do the same."""
+    failures = []
+    os.makedirs(tools.path("kinds"))
+    loop = tools.write("kinds/loops.c", BRANCHY)
+    main = tools.write("kinds/main.c", MAIN)
+    cxx = tools.write("kinds/main.cpp", MAIN)
+    folder = tools.path("kinds")
+    eager = f"-mcira-machine={tools.eager}"
+    profdata = os.path.join(os.path.dirname(os.path.realpath(tools.clang)),
+                            "llvm-profdata")
+    # Steps of one program; CC and CXX stand for the compilers.
+    kinds = {
+        "one command": [["CC", "-O2", main, loop]],
+        "objects": [["CC", "-O2", "-c", main, loop], ["CC", "main.o", "loops.o"]],
+        "C and C++": [["CC", "-O2", "-c", loop], ["CXX", "-O3", cxx, "loops.o"]],
+        "assembly": [["CC", "-O2", "-S", loop], ["CC", "-O2", main, "loops.s"]],
+        "bitcode": [["CC", "-O2", "-c", "-emit-llvm", loop],
+                    ["CC", "-O2", main, "loops.bc"]],
+        "saved steps": [["CC", "-O2", "-save-temps", main, loop]],
+        "separate debug info": [["CC", "-O2", "-g", "-gsplit-dwarf", main, loop]],
+        "static": [["CC", "-O2", "-static", main, loop]],
+        "shared": [["CC", "-O2", "-fPIC", "-shared", loop, "-o", "libl.so"],
+                   ["CC", main, "-L.", "-ll", "-Wl,-rpath,$ORIGIN"]],
+        "LTO": [["CC", "-O2", "-flto", "-fuse-ld=lld", main, loop]],
+        "thin LTO": [["CC", "-O2", "-flto=thin", "-fuse-ld=lld", main, loop]],
+        "OpenMP loops": [["CC", "-O2", "-fopenmp-simd", main, loop]],
+        "own sections": [["CC", "-O2", "-ffunction-sections", "-fdata-sections",
+                          "-Wl,--gc-sections", main, loop]],
+        "response file": [["CC", "@words"]],
+        "precompiled header": [
+            ["CC", "-O2", "-x", "c-header", loop, "-o", "loops.pch"],
+            ["CC", "-O2", "-include-pch", "loops.pch", main]],
+        "C23": [["CC", "-std=c23", "-O2", main, loop]],
+        "large code": [["CC", "-O2", "-mcmodel=large", "-fno-pie", "-no-pie",
+                        main, loop]],
+    }
+    if os.path.exists(profdata):
+        kinds["profile"] = [
+            ["CC", "-O2", "-fprofile-generate=raw", main, loop, "-o", "first"],
+            ["./first"], [profdata, "merge", "-o", "use.profdata", "raw"],
+            ["CC", "-O2", "-fprofile-use=use.profdata", main, loop]]
+    tools.write("kinds/words", f"-O2 '{main}' \"{loop}\"\n")
+    for name, steps in kinds.items():
+        results = []
+        for cc, cplusplus, more in ((tools.clang, tools.clangxx, []),
+                                    (tools.cc, tools.cxx, [eager])):
+            for old in os.listdir(folder):
+                if old not in ("loops.c", "main.c", "main.cpp", "words"):
+                    run(["rm", "-r", os.path.join(folder, old)])
+            done = None
+            for step in steps:
+                start = {"CC": [cc, *more], "CXX": [cplusplus, *more]}
+                done = run([*start.get(step[0], step[:1]), *step[1:]], cwd=folder)
+                if done.returncode:
+                    break
+            ran = outcome(["./a.out"], cwd=folder) if not done.returncode else ""
+            results.append((done.returncode, ran, b"" if done.returncode else
+                            done.stderr))
+        if results[0] != results[1]:
+            failures.append(f"{name}: {results[1]} instead of {results[0]}")
+        elif results[0][0]:
+            failures.append(f"{name}: clang itself fails: {done.stderr[-300:]}")
+    return failures
+
+
 def projects(tools, _):
     """make, CMake and a configure script with their own ideas of a compiler."""
     failures = []
@@ -307,4 +403,4 @@ if __name__ == "__main__":
         "same as clang": same_as_clang, "streams": streams,
         "own options": own_options, "untouched code": untouched,
         "internal failures": internal_failures,
-        "projects": projects})
+        "kinds of builds": kinds_of_builds, "projects": projects})
