@@ -322,6 +322,9 @@ typedef struct cira_call {
 
 #define CIRA_CALL_READ 1u  /* the function reads the range */
 #define CIRA_CALL_WRITE 2u /* it may also write it */
+#define CIRA_CALL_AT_HOME                                                      \
+  4u /* with CIRA_CALL_READ: as it is at home; what is dirty here stays here   \
+      */
 
 /* Far memory that a call to a memory server is about. Before the call what is
  * dirty in it goes home. A range that is written belongs to the kernel until

@@ -88,6 +88,17 @@ typedef struct {
   const cira_kernel_t *kernel;
 } cira_kernel_library_t;
 
+/* Every server with kernels has this one itself: it follows a list inside of
+ * range 0. Result: the addresses of at most `count` nodes, then where the list
+ * goes on (0: its end, or out of the range). */
+#define CIRA_KERNEL_CHAIN "cira.chain"
+typedef struct {
+  uint64_t head;         /* address of the first node */
+  uint64_t offset_bytes; /* of the next pointer in a node */
+  uint64_t node_bytes;
+  uint64_t count;
+} cira_kernel_chain_t;
+
 #define CIRA_KERNEL_SYMBOL "cira_kernel_library"
 
 /* Names the kernels of a library, once in it:

@@ -155,7 +155,7 @@ void cira_abi_prefetch_array(void *base, int64_t stride_bytes, int64_t count,
 
 void cira_abi_prefetch_nodes(void *head, int64_t link_offset, int64_t count,
                              int64_t node_bytes) {
-  cira_prefetch_nodes(head, link_offset, count, node_bytes);
+  (void)cira_prefetch_nodes(head, link_offset, count, node_bytes);
 }
 
 void cira_abi_install_line(void *p, int32_t level) {

@@ -143,6 +143,7 @@ CIRA_COLD cira_status_t cira__call_ranges_check(const cira_call_client_t *c,
     if (!range[i].at || range[i].bytes == 0 ||
         (range[i].access != CIRA_CALL_READ &&
          range[i].access != CIRA_CALL_WRITE &&
+         range[i].access != (CIRA_CALL_READ | CIRA_CALL_AT_HOME) &&
          range[i].access != (CIRA_CALL_READ | CIRA_CALL_WRITE))) {
       return cira__fail(CIRA_E_INVALID,
                         "call: range %u is empty, or its access %u is neither "

@@ -232,7 +232,7 @@ static cira_status_t range_translate(const cira__call_session_t *s,
                               .access = r->access,
                               .offset = (uintptr_t)r->at - k->address,
                               .bytes = r->bytes};
-  if (k == &s->home) {
+  if (k == &s->home && (r->access & CIRA_CALL_AT_HOME) == 0) {
     lend[(*lent)++] = (cira_space_lend_t){r->at, r->bytes,
                                           (r->access & CIRA_CALL_WRITE) != 0};
   }

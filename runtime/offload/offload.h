@@ -11,8 +11,8 @@
  * Threads: any. None of it is signal-safe. A forked child starts its own
  * helpers when it needs them; regions of the parent do not run there.
  */
-#ifndef CIRA_OFFLOAD_H
-#define CIRA_OFFLOAD_H
+#ifndef CIRA_OFFLOAD_ENGINE_H
+#define CIRA_OFFLOAD_ENGINE_H
 
 #include "async/thread.h"
 

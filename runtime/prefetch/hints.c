@@ -118,22 +118,23 @@ static bool pointer_read(const uint8_t *p, const uint8_t **out) {
          (ssize_t)sizeof *out;
 }
 
-void cira_prefetch_nodes(const void *head, int64_t link_offset, int64_t count,
-                         int64_t node_bytes) {
+uint64_t cira_prefetch_nodes(const void *head, int64_t link_offset,
+                             int64_t count, int64_t node_bytes) {
   const uint8_t *node;
   if (node_bytes <= 0 || !pointer_read(head, &node)) {
-    return;
+    return 0;
   }
   uint64_t most = cira_far_local_pages() / 8, asked = 0;
   if (count > NODES_MAX) {
     count = NODES_MAX;
   }
-  for (int64_t i = 0; i < count && node != NULL; i++) {
+  int64_t i = 0;
+  for (; i < count && node != NULL; i++) {
     const uint8_t *at = node;
     if (cira_far_is_far(node)) {
       if (!cira_far_is_here(node)) {
         if (asked++ == most) {
-          return; /* the first ones would have to go again */
+          break; /* the first ones would have to go again */
         }
         cira_space_prefetch(cira__far.space, node, (uint64_t)node_bytes);
       }
@@ -143,9 +144,10 @@ void cira_prefetch_nodes(const void *head, int64_t link_offset, int64_t count,
       lines_prefetch(at, (uint64_t)node_bytes);
     }
     if (!pointer_read(node + link_offset, &node)) {
-      return;
+      node = NULL;
     }
   }
+  return (uint64_t)i;
 }
 
 /* ---- lines, pages -----------------------------------------------------------

@@ -64,8 +64,9 @@ void cira_stream_forget(void);
 
 void cira_prefetch_array(const void *base, int64_t stride_bytes, int64_t count,
                          int64_t element_bytes);
-void cira_prefetch_nodes(const void *head, int64_t link_offset, int64_t count,
-                         int64_t node_bytes);
+/* Returns how many nodes it has seen. */
+uint64_t cira_prefetch_nodes(const void *head, int64_t link_offset,
+                             int64_t count, int64_t node_bytes);
 void cira_prefetch_line(const void *p, int32_t level);
 void cira_prefetch_done_with(const void *p, int64_t bytes);
 void *cira_prefetch_edge(void *edges, int64_t index, int64_t count,

@@ -66,9 +66,12 @@ def quick_kernels(c):
         assert c.run([near, place], 0).stdout == want
     done = c.run([t.RUN, "--far", url, "--local", "4m", near, url], 0)
     assert done.stdout == want, done.stdout
+    offload = os.path.join(t.BUILD, "bin", "example-offload-list")
+    done = c.run([offload, "server"], 0, env=dict(os.environ, CIRA_FAR=url))
+    assert done.stdout == "100 nodes brought near\nsum 1249975000\n", done.stdout
     def stats():
         return c.run([t.MEMD, "--stats", url, "--json"], 0).stdout
-    assert '"kernel_sessions_seen": 3' in stats()
+    assert '"kernel_sessions_seen": 4' in stats()
     t.wait_for(lambda: '"kernel_sessions": 0' in stats(), "the end of the sessions")
     server.terminate()
     assert server.wait() == 0

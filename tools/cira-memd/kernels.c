@@ -75,7 +75,8 @@ static cira_status_t library_load(kernels_t *k, uint32_t index,
 
 cira_status_t kernels_load(kernels_t *k, const char *const *path,
                            uint32_t count) {
-  *k = (kernels_t){.path = path, .path_count = count};
+  *k = (kernels_t){.path = path, .path_count = count, .count = 1};
+  k->kernel[0] = &kernel_chain;
   cira_status_t status = CIRA_OK;
   for (uint32_t i = 0; i < count && status == CIRA_OK; i++) {
     status = library_load(k, i, path[i]);

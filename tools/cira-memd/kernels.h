@@ -57,6 +57,8 @@ int session_main(uint32_t id, const char *const *path, uint32_t count);
 
 /* ---- runner.c ---- */
 
+extern const cira_kernel_t kernel_chain; /* of every server */
+
 /* Written by the session before it rings, by the runner before it answers. */
 typedef struct {
   /* the call */

@@ -48,6 +48,37 @@ static cira_status_t kernel_fail(const cira_kernel_call_t *call,
   return status;
 }
 
+/* ---- the kernel that every server has ----------------------------------- */
+
+static cira_status_t chain(cira_kernel_call_t *call) {
+  cira_kernel_chain_t a;
+  if (call->args_bytes != sizeof(a)) {
+    return call->fail(call, CIRA_E_INVALID, "chain: arguments of another size");
+  }
+  memcpy(&a, call->args, sizeof(a));
+  uint64_t *to = call->result;
+  uint64_t room = call->result_max / sizeof(*to);
+  if (room < 2 || a.node_bytes < 8 || a.offset_bytes > a.node_bytes - 8) {
+    return call->fail(call, CIRA_E_INVALID, "chain: no room, or no pointer");
+  }
+  uint64_t n = 0;
+  uint64_t most = cira__min_u64(a.count, room - 1);
+  while (a.head && n < most) {
+    const uint8_t *node = call->resolve(call, a.head, a.node_bytes);
+    if (!node) {
+      a.head = 0;
+      break;
+    }
+    to[n++] = a.head;
+    memcpy(&a.head, node + a.offset_bytes, sizeof(a.head));
+  }
+  to[n] = a.head;
+  call->result_bytes = (uint32_t)((n + 1) * sizeof(*to));
+  return CIRA_OK;
+}
+
+const cira_kernel_t kernel_chain = {CIRA_KERNEL_CHAIN, chain, 0, 0};
+
 /* ---- one call ----------------------------------------------------------- */
 
 /* A status that a kernel may return, and results of a size that fits. */
