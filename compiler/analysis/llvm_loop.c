@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { unknown_loop_percent = 200, percent_max = 100000000 };
+enum {
+  unknown_loop_percent = 200,
+  percent_max = 100000000,
+  facts_max = 16 /* of one op */
+};
 
 static MlirAttribute entry(MlirAttribute dictionary, const char *name) {
   return mlirAttributeIsNull(dictionary) ||
@@ -35,6 +39,24 @@ bool cira__fact_number(MlirOperation op, const char *name,
 
 bool cira__fact_has(MlirOperation op, const char *name) {
   return !mlirAttributeIsNull(entry(cira__attr_get(op, "cira.facts"), name));
+}
+
+void cira__fact_add(MlirOperation op, const char *name) {
+  MlirContext ctx = mlirOperationGetContext(op);
+  MlirAttribute facts = cira__attr_get(op, "cira.facts");
+  MlirNamedAttribute entries[facts_max];
+  intptr_t count = 0;
+  if (!mlirAttributeIsNull(entry(facts, name))) {
+    return;
+  }
+  intptr_t old =
+      mlirAttributeIsNull(facts) ? 0 : mlirDictionaryAttrGetNumElements(facts);
+  for (intptr_t i = 0; i < old && count < facts_max - 1; i++) {
+    entries[count++] = mlirDictionaryAttrGetElement(facts, i);
+  }
+  entries[count++] = (MlirNamedAttribute){
+      mlirIdentifierGet(ctx, cira__str(name)), mlirUnitAttrGet(ctx)};
+  cira__attr_set(op, "cira.facts", mlirDictionaryAttrGet(ctx, count, entries));
 }
 
 MlirOperation cira__terminator(MlirBlock block) {
@@ -136,6 +158,7 @@ static bool read_loop(cira_llvm_loops_t *loops, int64_t number,
   number_in(facts, "trips", &loop->trips);
   number_in(facts, "percent", &loop->percent);
   loop->bounded = !mlirAttributeIsNull(entry(facts, "bounded"));
+  loop->breaks = !mlirAttributeIsNull(entry(facts, "breaks"));
   loop->varies = !mlirAttributeIsNull(entry(facts, "varies"));
   MlirAttribute why = entry(facts, "unbounded");
   loop->unbounded = !mlirAttributeIsNull(why) && mlirAttributeIsAString(why)

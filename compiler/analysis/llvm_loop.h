@@ -19,6 +19,7 @@ typedef struct cira_llvm_loop {
   int64_t trips;   /* iterations, exactly or by profile; 0: not known */
   int64_t percent; /* entries per 100 iterations of the parent */
   bool varies;     /* runs differently often in each iteration of the parent */
+  bool breaks;     /* can be left in its middle */
   bool bounded;    /* memory that each iteration reads may be read ahead */
   MlirStringRef unbounded; /* why not, otherwise */
   MlirBlock header;
@@ -60,6 +61,9 @@ int64_t cira_llvm_loop_ops_percent(const cira_llvm_loops_t *loops,
 /* An entry of `cira.facts`: a number, a unit, a text. */
 bool cira__fact_number(MlirOperation op, const char *name, int64_t *out_number);
 bool cira__fact_has(MlirOperation op, const char *name);
+
+/* Adds a unit to the facts of an op; nothing if it is there already. */
+void cira__fact_add(MlirOperation op, const char *name);
 
 /* The block of the op, and the op at the end of it. */
 MlirOperation cira__terminator(MlirBlock block);

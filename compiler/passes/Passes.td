@@ -353,6 +353,71 @@ def CiraFinishLlvm : Pass<"cira-finish-llvm"> {
   }];
 }
 
+def CiraLlvmLookahead : Pass<"cira-llvm-lookahead"> {
+  let summary = "look ahead in queues, rows and index arrays without an end";
+  let description = [{
+    For loops of an `llvm.func` that came from C or C++ and wait for memory in a
+    way that `cira-llvm-prefetch` cannot help, since nobody knows beforehand
+    where they end. Three forms:
+
+    - *queue*: a loop inside visits the row of what was read (`e` from `row[u]`
+      to `row[u + 1]`, `u` from a queue, a bucket or a list). The row's bounds
+      are asked for three distances ahead, its first entries two ahead, and what
+      these name (up to 64) one ahead; a longer row goes on by itself.
+    - *rows*: all rows in order lie behind one another, so the entries are read
+      ahead across the ends of rows.
+    - *walk*: `a[b[i]]` in a loop that may end at any time.
+
+    Each load ahead is tested: it must lie in the page of the access that the
+    iteration itself has just done, or between the lowest and the highest page
+    that the program has touched through the same base. The function keeps these
+    two for each base and forgets them before whatever may free memory or wait.
+    Values read ahead become addresses of prefetches and nothing else, so it
+    does not matter whether they are what will be there.
+
+    Nothing is done ahead before what was touched exceeds a quarter of the
+    last-level cache (queue, rows), or before as many iterations as it has lines
+    (walk). The distance is 2 x latency / time of an iteration as in
+    `cira-llvm-prefetch`, twice that in queues, where a row of unknown length
+    counts as 8 entries.
+
+    Input: an `llvm.func` with `cira.facts` as for `cira-llvm-prefetch`. Output:
+    loads, prefetches, and variables (`llvm.alloca`) that mem2reg makes values
+    of; a changed function has `changed` among its facts, an access that is
+    asked for has `ahead`; remarks say what was decided and by which figures.
+
+    ```mlir
+    llvm.func @find(%a: !llvm.ptr, %b: !llvm.ptr) -> i64
+        attributes {cira.facts = {loops = [ {breaks, parent = -1 : i64} ]}} {
+      %c0 = llvm.mlir.constant(0 : i64) : i64
+      %c1 = llvm.mlir.constant(1 : i64) : i64
+      %z = llvm.mlir.constant(0 : i32) : i32
+      llvm.br ^loop(%c0 : i64)
+    ^loop(%i: i64):
+      %p = llvm.getelementptr inbounds %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+      %x = llvm.load %p {cira.facts = {always, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+      %q = llvm.getelementptr inbounds %a[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+      %v = llvm.load %q {cira.facts = {always}} : !llvm.ptr -> i32
+      %found = llvm.icmp "eq" %v, %z : i32
+      %j = llvm.add %i, %c1 : i64
+      llvm.cond_br %found, ^end, ^loop(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+    ^end:
+      llvm.return %i : i64
+    }
+    // behind %x:
+    //   %n = trips + 1; trips = %n
+    //   llvm.cond_br (%n >= 131072), ^look, ^rest
+    // ^look:
+    //   %p2 = llvm.getelementptr %p[80] : (!llvm.ptr) -> !llvm.ptr, i8
+    //   llvm.cond_br (%p2 + 3 ^ %p) < 4096, ^ahead, ^rest
+    // ^ahead:
+    //   %x2 = llvm.load %p2
+    //   %q2 = llvm.getelementptr %a[%x2]
+    //   llvm.intr.prefetch %q2
+    ```
+  }];
+}
+
 def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
   let summary = "ask for the lines of indirect accesses before they are used";
   let description = [{

@@ -231,8 +231,9 @@ static void consider(work_t *w, MlirOperation op) {
   const char *why, *unused;
   if (number < 0 || !is_access(op, &address) ||
       mlirAttributeIsNull(cira__attr_get(op, "cira.facts")) ||
+      cira__fact_has(op, "ahead") ||
       cira__fact_number(op, "stride_bytes", &stride)) {
-    return; /* the same each time, or walked by the hardware itself */
+    return; /* asked for, the same each time, or walked by the hardware */
   }
   int64_t parent = w->loops.items[number].parent;
   if (!add_candidate(w, op, number, &why) &&
@@ -675,21 +676,6 @@ static int farthest(const work_t *w) {
 /* ---- the pass -------------------------------------------------------------
  */
 
-static void mark_changed(MlirOperation function) {
-  MlirContext ctx = mlirOperationGetContext(function);
-  MlirAttribute facts = cira__attr_get(function, "cira.facts");
-  MlirNamedAttribute entries[8];
-  intptr_t count = 0;
-  for (intptr_t i = 0; i < mlirDictionaryAttrGetNumElements(facts) && i < 7;
-       i++) {
-    entries[count++] = mlirDictionaryAttrGetElement(facts, i);
-  }
-  entries[count++] = (MlirNamedAttribute){
-      mlirIdentifierGet(ctx, cira__str("changed")), mlirUnitAttrGet(ctx)};
-  cira__attr_set(function, "cira.facts",
-                 mlirDictionaryAttrGet(ctx, count, entries));
-}
-
 static void run_on(work_t *w) {
   MlirBlock block =
       mlirRegionGetFirstBlock(mlirOperationGetRegion(w->loops.function, 0));
@@ -710,7 +696,7 @@ static void run_on(work_t *w) {
     w->items[next].done = true;
   }
   if (changed) {
-    mark_changed(w->loops.function);
+    cira__fact_add(w->loops.function, "changed");
   }
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs compiled by clang and by cira-cc must do the same.
 
-  programs.py --suite edge|csmith|loops [--count N] [--seed N] [--all]
+  programs.py --suite edge|csmith|loops|graphs [--count N] [--seed N] [--all]
 
 edge    the programs of edge/: constructs that MLIR loses or refuses, each with
         several sets of options, with every function sent through MLIR, and
@@ -10,6 +10,7 @@ edge    the programs of edge/: constructs that MLIR loses or refuses, each with
 csmith  N random programs.
 loops   N files of 25 random loops over index arrays that end where memory ends:
         a read ahead that goes too far is a segmentation fault.
+graphs  the same for N files of 12 loops that follow queues and visit rows.
 Exit status 77: csmith is not installed.
 """
 import argparse
@@ -20,6 +21,7 @@ import subprocess
 import sys
 
 import common
+import graphs
 import loops
 from common import ROUTE_ALL, outcome, run
 
@@ -113,24 +115,32 @@ def csmith(tools, arguments):
     return failures
 
 
-def random_loops(tools, arguments):
+def random_programs(tools, arguments, generator, said_so):
     failures = []
     changed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.count):
-        source = tools.write("loops.c", loops.program(seed))
+        source = tools.write("loops.c", generator.program(seed))
         level = ["-O1", "-O2", "-O3", "-Os"][seed % 4]
         out = tools.path("program")
         want, _ = compile_and_run(tools.clang, [level], source, out)
         got, said = compile_and_run(
             tools.cc, [level, f"-mcira-machine={tools.eager}", "-Rpass=cira"],
             source, out)
-        changed += said.count("prefetched ")
+        changed += said.count(said_so)
         if got != want or isinstance(want, str) or want[0] != 0:
             failures.append(f"seed {seed} {level}: {got} instead of {want}")
-    print(f"{arguments.count * loops.PER_PROGRAM} loops, {changed} prefetches")
+    print(f"{arguments.count * generator.PER_PROGRAM} loops, {changed} changes")
     if changed < arguments.count:
-        failures.append(f"only {changed} prefetches: the test tests nothing")
+        failures.append(f"only {changed} changes: the test tests nothing")
     return failures
+
+
+def random_loops(tools, arguments):
+    return random_programs(tools, arguments, loops, "prefetched ")
+
+
+def random_graphs(tools, arguments):
+    return random_programs(tools, arguments, graphs, "remark: looks ")
 
 
 if __name__ == "__main__":
@@ -140,5 +150,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
-    suites = {"edge": edge, "csmith": csmith, "loops": random_loops}
+    suites = {"edge": edge, "csmith": csmith, "loops": random_loops,
+              "graphs": random_graphs}
     common.main(args, {args.suite: suites[args.suite]})

@@ -34,6 +34,7 @@
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm/Transforms/Scalar/SimpleLoopUnswitch.h"
+#include "llvm/Transforms/Utils/Mem2Reg.h"
 
 using namespace llvm;
 
@@ -150,6 +151,7 @@ struct Change {
   const char *pass;
 };
 static constexpr Change changes[] = {
+    {"prefetch", "cira-llvm-lookahead"},
     {"prefetch", "cira-llvm-prefetch"},
 };
 
@@ -298,14 +300,19 @@ void CiraPass::attach(mlir::ModuleOp module, const cira::Facts &facts) {
         loops.push_back(asAttribute(list, *context));
       }
       if (!function.isExternal() && !loops.empty()) {
-        op->setDiscardableAttr("cira.facts",
-                               builder.getDictionaryAttr(builder.getNamedAttr(
-                                   "loops", builder.getArrayAttr(loops))));
+        mlir::NamedAttrList list;
+        list.set("loops", builder.getArrayAttr(loops));
+        if (facts.watched) {
+          list.set("watched", builder.getUnitAttr());
+        }
+        op->setDiscardableAttr("cira.facts", list.getDictionary(&*context));
       }
       return;
     }
     auto found = facts.at.find(tagOf(op->getLoc()));
-    bool own = isa<mlir::LLVM::LoadOp, mlir::LLVM::StoreOp>(op) ||
+    bool own = isa<mlir::LLVM::LoadOp, mlir::LLVM::StoreOp, mlir::LLVM::CallOp,
+                   mlir::LLVM::InvokeOp, mlir::LLVM::FenceOp,
+                   mlir::LLVM::AtomicRMWOp, mlir::LLVM::AtomicCmpXchgOp>(op) ||
                op->hasTrait<mlir::OpTrait::IsTerminator>();
     if (own && found != facts.at.end() && !found->second.empty()) {
       op->setDiscardableAttr("cira.facts",
@@ -410,10 +417,12 @@ bool CiraPass::sendSafely(cira::Route &R, cira::Facts &facts,
   return false;
 }
 
-/// Passes test in their loops whether these are worth it; the test becomes a
-/// choice between two loops here, since clang does so only earlier.
+/// Passes keep what they know in variables, and test in their loops whether
+/// these are worth it. The first become values here, the test a choice between
+/// two loops, since clang does so only earlier.
 static void splitLoops(Function &F, FunctionAnalysisManager &FAM) {
   FunctionPassManager manager;
+  manager.addPass(PromotePass());
   manager.addPass(EarlyCSEPass());
   manager.addPass(createFunctionToLoopPassAdaptor(
       SimpleLoopUnswitchPass(/*NonTrivial=*/true), /*UseMemorySSA=*/true));

@@ -57,6 +57,7 @@ private:
   bool isWritten(LoadInst &load, Loop &L);
   int64_t extentBytes(Value *pointer, Loop &L);
   int64_t percent(const BasicBlock *B, const BasicBlock *of);
+  std::optional<int64_t> walkBytes(Value *pointer, Loop &L);
   std::optional<int64_t> strideBytes(Value *pointer, Loop &L);
 
   Route &R;
@@ -99,6 +100,19 @@ static const char *whyStops(const Instruction &I) {
                : nullptr;
   }
   return isa<FenceInst>(I) ? "a fence" : nullptr;
+}
+
+/// May the instruction free memory, or let another thread do so: 2; the same,
+/// by allocating or freeing: 1; 0: no.
+static int64_t stops(const Instruction &I, const TargetLibraryInfo &TLI) {
+  if (auto *C = dyn_cast<CallBase>(&I)) {
+    bool quiet = C->onlyReadsMemory() || (C->hasFnAttr(Attribute::NoFree) &&
+                                          C->hasFnAttr(Attribute::NoSync));
+    bool heap = isAllocationFn(C, &TLI) || getFreedOperand(C, &TLI);
+    return quiet ? 0 : heap ? 1 : 2;
+  }
+  const char *why = I.isVolatile() ? nullptr : whyStops(I);
+  return why && (I.isAtomic() || isa<FenceInst>(I)) ? 2 : 0;
 }
 
 std::string Gather::whyUnbounded(Loop &L) {
@@ -215,8 +229,42 @@ int64_t Gather::percent(const BasicBlock *B, const BasicBlock *of) {
                        : static_cast<int64_t>(ratio + 0.5);
 }
 
+/// The same where the base is read anew in each iteration: how far it goes
+/// through memory if that is always the same.
+std::optional<int64_t> Gather::walkBytes(Value *pointer, Loop &L) {
+  auto *sum = dyn_cast<SCEVAddExpr>(SE.getSCEV(pointer));
+  const SCEVAddRecExpr *walk = nullptr;
+  for (const SCEV *part : sum ? sum->operands() : ArrayRef<const SCEV *>()) {
+    auto *rec = dyn_cast<SCEVAddRecExpr>(part);
+    if (rec && rec->getLoop() == &L && rec->isAffine() && !walk) {
+      walk = rec;
+    } else if (!isa<SCEVConstant>(part) && !isa<SCEVUnknown>(part)) {
+      return std::nullopt;
+    } else if (auto *U = dyn_cast<SCEVUnknown>(part)) {
+      auto *load = dyn_cast<LoadInst>(U->getValue());
+      bool base = U->getType()->isPointerTy() &&
+                  (!load || L.isLoopInvariant(load->getPointerOperand()));
+      if (!base) {
+        return std::nullopt;
+      }
+    }
+  }
+  auto *step =
+      walk ? dyn_cast<SCEVConstant>(walk->getStepRecurrence(SE)) : nullptr;
+  if (!step || step->getAPInt().getSignificantBits() > 63) {
+    return std::nullopt;
+  }
+  return step->getAPInt().getSExtValue();
+}
+
 void Gather::access(Instruction &I, Loop &L, bool bounded) {
   Value *pointer = getLoadStorePointerOperand(&I);
+  bool simple = isa<LoadInst>(I)    ? cast<LoadInst>(I).isSimple()
+                : isa<StoreInst>(I) ? cast<StoreInst>(I).isSimple()
+                                    : true;
+  if (!simple) {
+    facts.at[R.tagOf[&I]].push_back({.name = "special", .unit = true});
+  }
   if (!pointer || SE.isLoopInvariant(SE.getSCEV(pointer), &L)) {
     return;
   }
@@ -239,6 +287,9 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
     bool indirect = dependsOnIndex(pointer, L);
     facts.worthwhile |= indirect;
     int64_t extent = indirect ? extentBytes(pointer, L) : 0;
+    if (std::optional<int64_t> walk = walkBytes(pointer, L)) {
+      list.push_back({.name = "walk_bytes", .number = *walk});
+    }
     if (extent) {
       list.push_back({.name = "extent_bytes", .number = extent});
     }
@@ -268,6 +319,9 @@ void Gather::loop(Loop &L, int64_t parent) {
   if (parent >= 0 && !isa<SCEVCouldNotCompute>(count) &&
       !SE.isLoopInvariant(count, L.getParentLoop())) {
     list.push_back({.name = "varies", .unit = true});
+  }
+  if (!L.getLoopLatch() || L.getExitingBlock() != L.getLoopLatch()) {
+    list.push_back({.name = "breaks", .unit = true});
   }
   if (why.empty()) {
     list.push_back({.name = "bounded", .unit = true});
@@ -308,6 +362,14 @@ Facts Gather::run() {
   for (Loop *L : LI) {
     loop(*L, -1);
   }
+  for (const Instruction *I : R.byTag) {
+    if (int64_t how = facts.loops.empty() ? 0 : stops(*I, TLI)) {
+      facts.at[R.tagOf[I]].push_back({.name = "stops", .number = how});
+    }
+  }
+  facts.watched = R.F.hasFnAttribute(Attribute::SanitizeAddress) ||
+                  R.F.hasFnAttribute(Attribute::SanitizeHWAddress) ||
+                  R.F.hasFnAttribute(Attribute::SanitizeMemTag);
   return std::move(facts);
 }
 

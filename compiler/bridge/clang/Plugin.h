@@ -55,6 +55,7 @@ struct Facts {
   };
   std::vector<Last> lasts;
   bool worthwhile = false; // some access may be worth a pass
+  bool watched = false;    // by a sanitizer that knows what may be read
 };
 
 /// A function on its way through MLIR.

@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Reading order: variables and what is known of memory, values ahead, rows,
+ * stages. */
+#include "codegen/llvm_ahead.h"
+
+#include "analysis/ir.h"
+#include "codegen/llvm_build.h"
+
+#include "mlir-c/BuiltinAttributes.h"
+#include "mlir-c/BuiltinTypes.h"
+
+#include <string.h>
+
+/* The variables of a base. `seen` is the last address that was accessed, 0 if
+ * none since the last look; `from` the pointer it was computed from. */
+typedef struct base_vars {
+  MlirValue lo, hi, seen, from, pointer;
+  bool used;
+} base_vars_t;
+
+typedef struct emitter {
+  cira_ahead_plan_t *plan;
+  cira_ahead_t *a;
+  MlirOperation function;
+  base_vars_t bases[cira_ahead_bases_max];
+  cira_lb_t b;
+  MlirValue made[cira_ahead_values_max]; /* null: not yet */
+  MlirBlock rest;                        /* where to go if a load cannot be */
+  int64_t distance;                      /* of the stage */
+  bool scanning;
+  MlirValue entry; /* of the row, while scanning: its number */
+} emitter_t;
+
+/* ---- what is known of memory ----------------------------------------------
+ */
+
+static MlirType i64_of(const emitter_t *e) {
+  return mlirIntegerTypeGet(mlirOperationGetContext(e->function), 64);
+}
+
+static MlirType pointer_of(const emitter_t *e) {
+  return mlirTypeParseGet(mlirOperationGetContext(e->function),
+                          cira__str("!llvm.ptr"));
+}
+
+/* A source far ahead in a wide array leaves the page too often. */
+static bool is_wide(const emitter_t *e, const cira_ahead_value_t *v) {
+  int64_t stages = 0;
+  for (int i = 0; i < e->a->target_count; i++) {
+    stages = e->a->targets[i].level > stages ? e->a->targets[i].level : stages;
+  }
+  int64_t stride = cira_ahead_stride(v->op);
+  int64_t reach = stages * e->plan->distance * (stride < 0 ? -stride : stride);
+  return reach > e->plan->page_bytes / 16;
+}
+
+static void choose_bases(emitter_t *e) {
+  bool folds = !mlirOperationIsNull(e->plan->fold);
+  for (int i = 0; i < e->a->value_count; i++) {
+    const cira_ahead_value_t *v = &e->a->values[i];
+    if (v->base >= 0 && v->needed &&
+        (v->kind != cira_ahead_source || folds || is_wide(e, v))) {
+      e->bases[v->base].used = true;
+    }
+  }
+}
+
+/* A base that is the same in the whole function needs no watching. */
+static bool is_constant_base(const emitter_t *e, int base) {
+  MlirValue pointer = e->a->bases[base].pointer;
+  if (mlirValueIsNull(pointer)) {
+    return false;
+  }
+  MlirOperation op = cira__def(pointer);
+  return cira_llvm_block_loop(mlirOperationIsNull(op)
+                                  ? mlirBlockArgumentGetOwner(pointer)
+                                  : mlirOperationGetBlock(op)) < 0;
+}
+
+static MlirOperation first_op(const emitter_t *e) {
+  return mlirBlockGetFirstOperation(
+      mlirRegionGetFirstBlock(mlirOperationGetRegion(e->function, 0)));
+}
+
+static void forget(cira_lb_t *b, const base_vars_t *vars) {
+  if (!mlirValueIsNull(vars->lo)) {
+    MlirType i64 = cira_lb_i64(b);
+    MlirValue zero = cira_lb_constant(b, i64, 0);
+    cira_lb_store(b, cira_lb_constant(b, i64, -1), vars->lo);
+    cira_lb_store(b, zero, vars->hi);
+    cira_lb_store(b, zero, vars->seen);
+  }
+}
+
+/* The variables, and their values when the function begins. */
+static void add_variables(emitter_t *e) {
+  MlirOperation start = first_op(e);
+  for (int i = 0; i < e->a->base_count; i++) {
+    base_vars_t *vars = &e->bases[i];
+    const cira_ahead_base_t *base = &e->a->bases[i];
+    if (!vars->used) {
+      continue;
+    }
+    cira_lb_t b = cira_lb_before(start);
+    if (!base->is_pointer) {
+      MlirOperation read = {NULL};
+      for (int k = 0; k < e->a->value_count; k++) {
+        if (e->a->values[k].kind == cira_ahead_last &&
+            e->a->values[k].base == i) {
+          read = e->a->values[k].op;
+        }
+      }
+      MlirType type = mlirValueGetType(mlirOperationGetResult(read, 0));
+      vars->pointer = cira_lb_variable(e->function, type);
+      cira_lb_store(&b, cira_lb_null(&b, type), vars->pointer);
+      continue;
+    }
+    vars->lo = cira_lb_variable(e->function, i64_of(e));
+    vars->hi = cira_lb_variable(e->function, i64_of(e));
+    vars->seen = cira_lb_variable(e->function, i64_of(e));
+    vars->from = cira_lb_variable(e->function, pointer_of(e));
+    vars->pointer = cira_lb_variable(e->function, pointer_of(e));
+    forget(&b, vars);
+    MlirValue null = cira_lb_null(&b, pointer_of(e));
+    cira_lb_store(&b, null, vars->from);
+    cira_lb_store(&b, null, vars->pointer);
+  }
+}
+
+static cira_lb_t behind(MlirOperation op) {
+  return cira_lb_before(mlirOperationGetNextInBlock(op));
+}
+
+static void record_witnesses(emitter_t *e) {
+  for (int i = 0; i < e->a->witness_count; i++) {
+    const cira_ahead_witness_t *w = &e->a->witnesses[i];
+    const base_vars_t *vars = &e->bases[w->base];
+    if (!vars->used || mlirValueIsNull(vars->seen)) {
+      continue;
+    }
+    cira_lb_t b = behind(w->access);
+    cira_lb_store(
+        &b, cira_lb_cast(&b, "llvm.ptrtoint", w->address, cira_lb_i64(&b)),
+        vars->seen);
+    if (!is_constant_base(e, w->base)) {
+      cira_lb_store(&b, w->pointer, vars->from);
+    }
+  }
+  for (int i = 0; i < e->a->value_count; i++) {
+    const cira_ahead_value_t *v = &e->a->values[i];
+    if (v->kind == cira_ahead_last && !e->a->bases[v->base].is_pointer) {
+      cira_lb_t b = behind(v->op);
+      cira_lb_store(&b, v->value, e->bases[v->base].pointer);
+    }
+  }
+}
+
+/* In front of everything that might free memory or let others do so. */
+static void forget_where_needed(emitter_t *e) {
+  MlirBlock block =
+      mlirRegionGetFirstBlock(mlirOperationGetRegion(e->function, 0));
+  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
+    MlirOperation op = mlirBlockGetFirstOperation(block);
+    for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+      if (!cira__fact_has(op, "stops")) {
+        continue;
+      }
+      for (int i = 0; i < e->a->base_count; i++) {
+        cira_lb_t b = cira_lb_before(op);
+        forget(&b, &e->bases[i]);
+      }
+    }
+  }
+}
+
+static MlirValue var(cira_lb_t *b, MlirValue variable, MlirType type) {
+  return cira_lb_load(b, variable, type, 0);
+}
+
+static MlirValue min_max(cira_lb_t *b, int64_t predicate, MlirValue x,
+                         MlirValue y) {
+  return cira_lb_select(b, cira_lb_icmp(b, predicate, x, y), x, y);
+}
+
+/* Brings lo and hi of a base up to date by the access seen last. */
+static void fold_base(emitter_t *e, cira_lb_t *b, int number) {
+  const base_vars_t *vars = &e->bases[number];
+  MlirType i64 = cira_lb_i64(b);
+  MlirValue zero = cira_lb_constant(b, i64, 0);
+  MlirValue seen = var(b, vars->seen, i64);
+  MlirValue lo = var(b, vars->lo, i64), hi = var(b, vars->hi, i64);
+  MlirValue any = cira_lb_icmp(b, cira_lb_ne, seen, zero);
+  MlirValue page = cira_lb_binary(
+      b, "llvm.and", seen, cira_lb_constant(b, i64, -e->plan->page_bytes));
+  if (!is_constant_base(e, number)) {
+    MlirValue from = var(b, vars->from, pointer_of(e));
+    MlirValue old = var(b, vars->pointer, pointer_of(e));
+    MlirValue same = cira_lb_icmp(b, cira_lb_eq, from, old);
+    lo = cira_lb_select(b, same, lo, cira_lb_constant(b, i64, -1));
+    hi = cira_lb_select(b, same, hi, zero);
+    cira_lb_store(b, from, vars->pointer);
+  }
+  MlirValue low = min_max(b, cira_lb_ult, page, lo);
+  MlirValue high = min_max(b, cira_lb_ugt, page, hi);
+  cira_lb_store(b, cira_lb_select(b, any, low, lo), vars->lo);
+  cira_lb_store(b, cira_lb_select(b, any, high, hi), vars->hi);
+  cira_lb_store(b, zero, vars->seen);
+}
+
+/* Has the loop touched enough, or run long enough, to look ahead? */
+static MlirValue is_on(emitter_t *e, cira_lb_t *b, MlirValue trips) {
+  MlirType i64 = cira_lb_i64(b);
+  if (!e->plan->on_bytes) {
+    MlirValue next = cira_lb_binary(b, "llvm.add", var(b, trips, i64),
+                                    cira_lb_constant(b, i64, 1));
+    cira_lb_store(b, next, trips);
+    return cira_lb_icmp(b, cira_lb_uge, next,
+                        cira_lb_constant(b, i64, e->plan->on_trips));
+  }
+  MlirValue sum = cira_lb_constant(b, i64, 0);
+  for (int i = 0; i < e->a->base_count; i++) {
+    if (!mlirValueIsNull(e->bases[i].lo)) {
+      MlirValue touched =
+          cira_lb_binary(b, "llvm.sub", var(b, e->bases[i].hi, i64),
+                         var(b, e->bases[i].lo, i64));
+      sum = cira_lb_binary(b, "llvm.add", sum, touched);
+    }
+  }
+  return cira_lb_icmp(b, cira_lb_uge, sum,
+                      cira_lb_constant(b, i64, e->plan->on_bytes));
+}
+
+static MlirValue fold(emitter_t *e, cira_lb_t *b, MlirValue trips) {
+  for (int i = 0; i < e->a->base_count; i++) {
+    if (!mlirValueIsNull(e->bases[i].lo)) {
+      fold_base(e, b, i);
+    }
+  }
+  return is_on(e, b, trips);
+}
+
+/* ---- values ahead ---------------------------------------------------------
+ */
+
+static MlirValue emit(emitter_t *e, int number);
+
+/* All operands of what is computed ahead are values too. */
+static int number_of(const emitter_t *e, MlirValue value) {
+  int i = 0;
+  while (i < e->a->value_count &&
+         !mlirValueEqual(e->a->values[i].value, value)) {
+    i++;
+  }
+  return i;
+}
+
+/* Goes on only if the condition holds. */
+static void go_on_if(emitter_t *e, MlirValue condition) {
+  MlirBlock next = cira_lb_block(e->rest, e->b.ctx, (MlirType){NULL});
+  cira_lb_cond_br(&e->b, condition, next, e->rest);
+  e->b.block = next;
+}
+
+/* Does [address, address + size) lie between what has been accessed? */
+static MlirValue is_between(emitter_t *e, const base_vars_t *vars,
+                            MlirValue address, int64_t size) {
+  cira_lb_t *b = &e->b;
+  MlirType i64 = cira_lb_i64(b);
+  MlirValue end =
+      cira_lb_binary(b, "llvm.add", var(b, vars->hi, i64),
+                     cira_lb_constant(b, i64, e->plan->page_bytes - size));
+  return cira_lb_binary(
+      b, "llvm.and",
+      cira_lb_icmp(b, cira_lb_uge, address, var(b, vars->lo, i64)),
+      cira_lb_icmp(b, cira_lb_ule, address, end));
+}
+
+/* Does it lie in the page of the access of this iteration? */
+static MlirValue is_in_page(emitter_t *e, const cira_ahead_value_t *v,
+                            MlirValue address, int64_t size) {
+  cira_lb_t *b = &e->b;
+  MlirType i64 = cira_lb_i64(b);
+  MlirValue own =
+      cira_lb_cast(b, "llvm.ptrtoint", mlirOperationGetOperand(v->op, 0), i64);
+  MlirValue far = address;
+  if (cira_ahead_stride(v->op) >= 0) {
+    far = cira_lb_binary(b, "llvm.add", address,
+                         cira_lb_constant(b, i64, size - 1));
+  }
+  return cira_lb_icmp(b, cira_lb_ult, cira_lb_binary(b, "llvm.xor", far, own),
+                      cira_lb_constant(b, i64, e->plan->page_bytes));
+}
+
+static MlirValue emit_load(emitter_t *e, const cira_ahead_value_t *v) {
+  cira_lb_t *b = &e->b;
+  MlirValue address = mlirOperationGetOperand(v->op, 0);
+  MlirType type = mlirValueGetType(v->value);
+  int64_t size = cira_ahead_size(type);
+  int64_t stride = cira_ahead_stride(v->op);
+  if (v->kind == cira_ahead_source && stride) {
+    address = cira_lb_offset(b, address, stride * e->distance);
+  } else {
+    address = emit(e, number_of(e, address));
+  }
+  address = cira_lb_freeze(b, address);
+  MlirValue at = cira_lb_cast(b, "llvm.ptrtoint", address, cira_lb_i64(b));
+  const base_vars_t *vars = v->base >= 0 ? &e->bases[v->base] : NULL;
+  MlirValue good = {NULL};
+  if (v->kind == cira_ahead_source) {
+    good = is_in_page(e, v, at, size);
+  }
+  if (vars && !mlirValueIsNull(vars->lo)) {
+    MlirValue between = is_between(e, vars, at, size);
+    good = mlirValueIsNull(good) ? between
+                                 : cira_lb_binary(b, "llvm.or", good, between);
+  }
+  go_on_if(e, good);
+  return cira_lb_freeze(b, cira_lb_load(b, address, type, 1));
+}
+
+/* value + number * step */
+static MlirValue moved(emitter_t *e, MlirValue value, int64_t step,
+                       MlirValue number) {
+  cira_lb_t *b = &e->b;
+  MlirType i64 = cira_lb_i64(b), type = mlirValueGetType(value);
+  MlirValue by =
+      cira_lb_binary(b, "llvm.mul", number, cira_lb_constant(b, i64, step));
+  if (ciraTypeIsALLVMPointer(type)) {
+    return cira_lb_offset_by(b, value, by);
+  }
+  if (mlirIntegerTypeGetWidth(type) < 64) {
+    by = cira_lb_cast(b, "llvm.trunc", by, type);
+  } else if (mlirIntegerTypeGetWidth(type) > 64) {
+    by = cira_lb_cast(b, "llvm.sext", by, type);
+  }
+  return cira_lb_binary(b, "llvm.add", value, by);
+}
+
+static MlirValue emit_op(emitter_t *e, const cira_ahead_value_t *v) {
+  MlirValue operands[8];
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(v->op); i++) {
+    operands[i] = emit(e, number_of(e, mlirOperationGetOperand(v->op, i)));
+  }
+  return cira_lb_copy(&e->b, v->op, operands);
+}
+
+/* The value, `distance` iterations ahead, and in the row's entry at hand while
+ * scanning. */
+static MlirValue emit(emitter_t *e, int number) {
+  const cira_ahead_value_t *v = &e->a->values[number];
+  if (!mlirValueIsNull(e->made[number])) {
+    return e->made[number];
+  }
+  MlirValue made = v->value;
+  switch (v->kind) {
+  case cira_ahead_fixed:
+    break;
+  case cira_ahead_counter:
+    made = moved(e, v->value, v->step,
+                 cira_lb_constant(&e->b, cira_lb_i64(&e->b), e->distance));
+    break;
+  case cira_ahead_last:
+    made = var(&e->b, e->bases[v->base].pointer, mlirValueGetType(v->value));
+    break;
+  case cira_ahead_same:
+    made = emit(e, v->alias);
+    break;
+  case cira_ahead_scanned:
+    made = emit(e, v->alias);
+    made = e->scanning ? moved(e, made, v->step, e->entry) : made;
+    break;
+  case cira_ahead_source:
+  case cira_ahead_load:
+    made = emit_load(e, v);
+    break;
+  case cira_ahead_op:
+    made = emit_op(e, v);
+    break;
+  }
+  e->made[number] = made;
+  return made;
+}
+
+/* ---- rows -----------------------------------------------------------------
+ */
+
+/* All that does not change within the row, so that it stands in front. */
+static void emit_outside(emitter_t *e, int number) {
+  const cira_ahead_value_t *v = &e->a->values[number];
+  if (!v->scan) {
+    emit(e, number);
+    return;
+  }
+  if (v->alias >= 0) {
+    emit_outside(e, v->alias);
+    return;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(v->op); i++) {
+    emit_outside(e, number_of(e, mlirOperationGetOperand(v->op, i)));
+  }
+}
+
+static void clear_scanned(emitter_t *e) {
+  for (int i = 0; i < e->a->value_count; i++) {
+    if (e->a->values[i].scan) {
+      e->made[i] = (MlirValue){NULL};
+    }
+  }
+}
+
+/* How many entries of the row ahead are looked at. */
+static MlirValue row_length(emitter_t *e) {
+  cira_lb_t *b = &e->b;
+  MlirType i64 = cira_lb_i64(b);
+  if (e->a->scan_to < 0) {
+    return cira_lb_constant(b, i64, e->plan->row_guess);
+  }
+  MlirValue from = emit(e, e->a->scan_from), to = emit(e, e->a->scan_to);
+  int64_t step = e->a->scan_step;
+  if (ciraTypeIsALLVMPointer(mlirValueGetType(from))) {
+    from = cira_lb_cast(b, "llvm.ptrtoint", from, i64);
+    to = cira_lb_cast(b, "llvm.ptrtoint", to, i64);
+  }
+  MlirType type = mlirValueGetType(from);
+  MlirValue length =
+      cira_lb_freeze(b, step > 0 ? cira_lb_binary(b, "llvm.sub", to, from)
+                                 : cira_lb_binary(b, "llvm.sub", from, to));
+  int64_t size = step > 0 ? step : -step;
+  if (size != 1) {
+    length =
+        cira_lb_binary(b, "llvm.udiv", length, cira_lb_constant(b, type, size));
+  }
+  if (mlirIntegerTypeGetWidth(type) < 64) {
+    length = cira_lb_cast(b, "llvm.zext", length, i64);
+  } else if (mlirIntegerTypeGetWidth(type) > 64) {
+    length = cira_lb_cast(b, "llvm.trunc", length, i64);
+  }
+  MlirValue most = cira_lb_constant(b, i64, e->plan->row_max);
+  return min_max(b, cira_lb_ult, length, most);
+}
+
+static void prefetch_target(emitter_t *e, const cira_ahead_target_t *t) {
+  MlirValue address = emit(e, t->address);
+  cira_lb_prefetch(&e->b, address, t->written, 2);
+  if (!t->row_start) {
+    return;
+  }
+  int64_t stride = cira_ahead_stride(t->access);
+  int64_t line = stride < 0 ? -e->plan->line_bytes : e->plan->line_bytes;
+  int64_t lines = 2 * e->plan->row_guess * stride / line;
+  for (int64_t i = 1; i < lines && i < 4; i++) {
+    cira_lb_prefetch(&e->b, cira_lb_offset(&e->b, address, i * line),
+                     t->written, 2);
+  }
+}
+
+static bool is_scanned(const cira_ahead_t *a, const cira_ahead_target_t *t) {
+  return t->loop == a->scan && !t->row_start && a->values[t->address].scan;
+}
+
+/* A loop over the entries of the row ahead. */
+static void emit_row(emitter_t *e, int64_t level) {
+  cira_lb_t *b = &e->b;
+  MlirType i64 = cira_lb_i64(b);
+  MlirValue length = row_length(e);
+  for (int i = 0; i < e->a->target_count; i++) {
+    const cira_ahead_target_t *t = &e->a->targets[i];
+    if (t->level == level && is_scanned(e->a, t)) {
+      emit_outside(e, t->address);
+    }
+  }
+  clear_scanned(e);
+  MlirBlock head = cira_lb_block(e->rest, b->ctx, i64);
+  MlirValue zero = cira_lb_constant(b, i64, 0);
+  cira_lb_br(b, head, 1, &zero);
+  b->block = head;
+  e->entry = mlirBlockGetArgument(head, 0);
+  go_on_if(e, cira_lb_icmp(b, cira_lb_ult, e->entry, length));
+  e->scanning = true;
+  for (int i = 0; i < e->a->target_count; i++) {
+    const cira_ahead_target_t *t = &e->a->targets[i];
+    if (t->level == level && is_scanned(e->a, t)) {
+      prefetch_target(e, t);
+    }
+  }
+  e->scanning = false;
+  clear_scanned(e);
+  MlirValue next =
+      cira_lb_binary(b, "llvm.add", e->entry, cira_lb_constant(b, i64, 1));
+  cira_lb_br(b, head, 1, &next);
+}
+
+/* ---- stages ---------------------------------------------------------------
+ */
+
+static int64_t highest_level(const cira_ahead_t *a) {
+  int64_t level = 0;
+  for (int i = 0; i < a->target_count; i++) {
+    level = a->targets[i].level > level ? a->targets[i].level : level;
+  }
+  return level;
+}
+
+/* All targets that as many loads lead to. Ends in the block `rest`. */
+static void emit_stage(emitter_t *e, int64_t level) {
+  bool any = false, rows = false;
+  for (int i = 0; i < e->a->target_count; i++) {
+    any |= e->a->targets[i].level == level;
+    rows |=
+        e->a->targets[i].level == level && is_scanned(e->a, &e->a->targets[i]);
+  }
+  if (!any) {
+    return;
+  }
+  memset(e->made, 0, sizeof e->made);
+  e->distance = (highest_level(e->a) - level + 1) * e->plan->distance;
+  MlirBlock outer = e->rest;
+  e->rest = cira_lb_block(outer, e->b.ctx, (MlirType){NULL});
+  if (e->plan->within_row) {
+    MlirValue at = emit(e, e->a->scan_from), end = emit(e, e->a->scan_to);
+    go_on_if(
+        e, cira_lb_icmp(&e->b, e->a->scan_step > 0 ? cira_lb_ult : cira_lb_ugt,
+                        cira_lb_freeze(&e->b, at), cira_lb_freeze(&e->b, end)));
+  }
+  for (int i = 0; i < e->a->target_count; i++) {
+    const cira_ahead_target_t *t = &e->a->targets[i];
+    if (t->level == level && !is_scanned(e->a, t)) {
+      prefetch_target(e, t);
+    }
+  }
+  if (rows) {
+    emit_row(e, level);
+  } else {
+    cira_lb_br(&e->b, e->rest, 0, NULL);
+  }
+  e->b.block = e->rest;
+  e->rest = outer;
+}
+
+/* In front of the loop that goes through a row: does the host look ahead, and
+ * is the row longer than what it looks at? The same for the whole row, so LLVM
+ * makes two loops of it. */
+static MlirValue is_long_row(emitter_t *e) {
+  cira_lb_t b = cira_lb_before(e->a->entering);
+  MlirType i1 = mlirIntegerTypeGet(b.ctx, 1);
+  MlirValue from = e->a->row_first, to = e->a->values[e->a->scan_to].value;
+  if (ciraTypeIsALLVMPointer(mlirValueGetType(from))) {
+    from = cira_lb_cast(&b, "llvm.ptrtoint", from, cira_lb_i64(&b));
+    to = cira_lb_cast(&b, "llvm.ptrtoint", to, cira_lb_i64(&b));
+  }
+  int64_t step = e->a->scan_step;
+  MlirValue length =
+      cira_lb_freeze(&b, step > 0 ? cira_lb_binary(&b, "llvm.sub", to, from)
+                                  : cira_lb_binary(&b, "llvm.sub", from, to));
+  MlirValue most =
+      cira_lb_constant(&b, mlirValueGetType(length),
+                       e->plan->distance * (step > 0 ? step : -step));
+  return cira_lb_binary(&b, "llvm.and", var(&b, e->plan->host->on, i1),
+                        cira_lb_icmp(&b, cira_lb_ugt, length, most));
+}
+
+static void emit_stages(emitter_t *e, MlirValue trips) {
+  cira_ahead_plan_t *plan = e->plan;
+  MlirOperation anchor = mlirOperationGetNextInBlock(e->a->anchor);
+  MlirBlock first = mlirOperationGetBlock(anchor);
+  e->rest = cira_lb_split(anchor);
+  e->b = cira_lb_at_end(first, e->a->level);
+  MlirType i1 = mlirIntegerTypeGet(e->b.ctx, 1);
+  MlirValue on;
+  if (plan->within_row) {
+    on = is_long_row(e);
+  } else if (!mlirOperationIsNull(plan->fold)) {
+    on = var(&e->b, plan->on, i1);
+  } else {
+    on = fold(e, &e->b, trips);
+    cira_lb_store(&e->b, on, plan->on);
+  }
+  go_on_if(e, on);
+  cira_lb_end_split(first, e->rest);
+  for (int64_t level = 1; level <= highest_level(e->a); level++) {
+    emit_stage(e, level);
+  }
+  cira_lb_br(&e->b, e->rest, 0, NULL);
+}
+
+/* Iterations are counted from when the loop is entered. */
+static MlirValue add_counter(emitter_t *e) {
+  MlirValue trips = cira_lb_variable(e->function, i64_of(e));
+  int64_t parent = e->a->loops->items[e->a->level].parent;
+  cira_lb_t b = cira_lb_before(
+      parent < 0
+          ? mlirOperationGetNextInBlock(cira__def(trips))
+          : mlirBlockGetFirstOperation(e->a->loops->items[parent].header));
+  cira_lb_store(&b, cira_lb_constant(&b, i64_of(e), 0), trips);
+  return trips;
+}
+
+void cira_ahead_insert(cira_ahead_plan_t *plan) {
+  emitter_t e = {
+      .plan = plan, .a = plan->ahead, .function = plan->ahead->loops->function};
+  if (!plan->host) {
+    choose_bases(&e);
+    add_variables(&e);
+    record_witnesses(&e);
+    forget_where_needed(&e);
+    MlirType i1 = mlirIntegerTypeGet(mlirOperationGetContext(e.function), 1);
+    plan->on = cira_lb_variable(e.function, i1);
+    cira_lb_t start =
+        cira_lb_before(mlirOperationGetNextInBlock(cira__def(plan->on)));
+    cira_lb_store(&start, cira_lb_constant(&start, i1, 0), plan->on);
+  }
+  MlirValue trips =
+      plan->on_bytes || plan->host ? (MlirValue){NULL} : add_counter(&e);
+  if (!plan->host && !mlirOperationIsNull(plan->fold)) {
+    cira_lb_t b = cira_lb_before(plan->fold);
+    cira_lb_store(&b, fold(&e, &b, trips), plan->on);
+  }
+  emit_stages(&e, trips);
+}
