@@ -331,14 +331,19 @@ static cira_tier_info_t *node_tier(scan_t *s, uint64_t node) {
   return NULL;
 }
 
+/* Below the root of the CXL bus: volatile memory by a decoder, persistent
+ * memory by the bridge to the bus of persistent memory. */
+static bool behind_cxl(const char *path) {
+  return strstr(path, "/decoder") != NULL || strstr(path, "/ACPI0017") != NULL;
+}
+
 static void dax_entry(scan_t *s, const char *name) {
   static const char FOLDER[] = "/sys/bus/dax/devices";
   char path[PATH_MAX], driver[PATH_MAX];
   uint64_t bytes = number_of(s, 0, "%s/%s/size", FOLDER, name);
   uint64_t align = number_of(s, CHUNK_BYTES, "%s/%s/align", FOLDER, name);
   uint64_t node = number_of(s, NODES_MAX, "%s/%s/target_node", FOLDER, name);
-  bool cxl = link_of(s, path, "%s/%s", FOLDER, name) &&
-             strstr(path, "/decoder") != NULL;
+  bool cxl = link_of(s, path, "%s/%s", FOLDER, name) && behind_cxl(path);
   bool bound = link_of(s, driver, "%s/%s/driver", FOLDER, name);
   const char *last = bound ? strrchr(driver, '/') : NULL;
   if (bytes == 0) {

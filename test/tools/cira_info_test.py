@@ -20,7 +20,7 @@ def case(f):
 def info_text(c):
     out = c.run([INFO], 0).stdout
     for word in ("kernel", "mode chosen", "userfaultfd", "caches", "nodes", "cgroup",
-                 "default server"):
+                 "tiers", "memfd", "default server"):
         assert word in out, f"{word} is missing in:\n{out}"
 
 
@@ -29,6 +29,7 @@ def info_json(c):
     info = json.loads(c.run([INFO, "--json"], 0).stdout)
     assert info["machine"]["kernel"] == os.uname().release
     assert info["machine"]["memory_bytes"] > 1 << 20
+    assert info["tiers"][0]["tier"] == "local" and info["tiers"][0]["usable"] == "yes", info
     paging = info["paging"]
     chosen = paging["mode_chosen"]
     assert chosen.startswith("none") or paging[f"mode_{chosen}"].startswith("ok"), paging

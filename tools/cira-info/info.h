@@ -19,6 +19,7 @@ json_t *info_huge_pages(void);
 json_t *info_cgroup(void);
 json_t *info_caches(void);
 json_t *info_nodes(void);
+json_t *info_tiers(void);
 json_t *info_server(const char *token_file);
 
 typedef struct {

@@ -26,7 +26,8 @@ static const char HELP[] =
     "Without options: kernel and memory, the ways in which cira can own the\n"
     "page table here and the one it would choose, huge pages, memory\n"
     "cgroup, caches, NUMA nodes (those without processors are marked: CXL\n"
-    "expanders look like this), and whether the default memory server\n"
+    "expanders look like this), the tiers that programs can place memory in\n"
+    "(CIRA_PLACE, cira/tier.h), and whether the default memory server\n"
     "answers.\n"
     "\n"
     "Options:\n"
@@ -307,6 +308,7 @@ int main(int argc, char **argv) {
     json_object_set_new(all, "cgroup", info_cgroup());
     json_object_set_new(all, "caches", info_caches());
     json_object_set_new(all, "nodes", info_nodes());
+    json_object_set_new(all, "tiers", info_tiers());
     json_object_set_new(all, "default_server", info_server(o.token_file));
   }
   if (status != CIRA_OK) {
