@@ -23,6 +23,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Target/LLVMIR/Import.h"
+#include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Analysis/OptimizationRemarkEmitter.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -444,6 +445,10 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
   }
   ready = context != nullptr;
   for (Function *F : functions) {
+    // Most functions have no loop: they need no analysis to be left alone.
+    if (route != "all" && FAM.getResult<LoopAnalysis>(*F).empty()) {
+      continue;
+    }
     cira::Route R(*F);
     cira::Facts facts = cira::gather(R, FAM);
     if (!facts.worthwhile && route != "all") {
