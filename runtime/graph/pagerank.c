@@ -9,10 +9,11 @@
 
 #include "graph/engine.h"
 
-#define AHEAD 64u              /* edges */
-#define TILE 512u              /* vertices whose sums stay in the cache */
-#define CACHE_BYTES (1u << 20) /* of a core, where the machine does not tell   \
-                                */
+#define AHEAD 64u /* edges */
+#define TILE 512u /* vertices whose sums stay in the cache */
+#define CACHE_BYTES                                                            \
+  (1u << 20) /* of a core, where the machine does not tell                     \
+              */
 
 typedef struct {
   float *score;

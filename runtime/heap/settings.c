@@ -182,7 +182,7 @@ static const struct {
     {"CIRA_HUGE", set_huge},         {"CIRA_STATS", set_stats},
     {"CIRA_ONSTACK", set_onstack},   {"CIRA_FAR_SOCKET", set_other},
     {"CIRA_CHECK", set_other},       {"CIRA_HELPERS", set_other},
-    {"CIRA_PLACE", set_other},
+    {"CIRA_PLACE", set_other},       {"CIRA_PROFILE", set_other},
 };
 
 static void warn_unknown(void) {

@@ -91,6 +91,10 @@ static cira_stream_t *stream_new(stream_kind_t kind, int64_t count) {
   atomic_store(&s->window, 0);
   atomic_store(&s->asked, 0);
   cira_far_hold();
+  s->seen.start_ns = 0;
+  if (cira__profile_on()) {
+    cira__stream_seen_begin(s);
+  }
   return s;
 }
 
@@ -126,6 +130,9 @@ void cira_stream_release(cira_stream_t *s) {
     sched_yield(); /* they look at the magic between two steps */
   }
   pthread_mutex_lock(&s->lock);
+  if (stream_is_seen(s)) {
+    cira__stream_seen_end(s);
+  }
   if (s->kind == CHAIN) {
     cira__chain_close(s);
   } else if (s->kind == POINTERS) {
@@ -324,6 +331,29 @@ static void refill(cira_stream_t *s, cira_abi_front_t *front) {
   }
 }
 
+/* The same, timed. */
+CIRA_COLD static void refill_seen(cira_stream_t *s, cira_abi_front_t *front) {
+  stream_look_t look = cira__stream_look_begin();
+  refill(s, front);
+  cira__stream_look_end(s, &look, front->left);
+}
+
+CIRA_COLD static void chain_next_seen(cira_stream_t *s, cira_abi_front_t *front,
+                                      const void *next) {
+  stream_look_t look = cira__stream_look_begin();
+  cira__chain_next(s, front, next);
+  cira__stream_look_end(s, &look, front->left);
+}
+
+static void chain_next(cira_stream_t *s, cira_abi_front_t *front,
+                       const void *next) {
+  if (stream_is_seen(s)) {
+    chain_next_seen(s, front, next);
+  } else {
+    cira__chain_next(s, front, next);
+  }
+}
+
 static void skip(cira_stream_t *s, cira_abi_front_t *front) {
   if (s->kind == CHAIN) {
     cira__chain_skip(s, front);
@@ -335,7 +365,11 @@ static void skip(cira_stream_t *s, cira_abi_front_t *front) {
 
 void cira_stream_refill(cira_stream_t *s, cira_abi_front_t *front) {
   check(s, "peek_stream");
-  refill(s, front);
+  if (stream_is_seen(s)) {
+    refill_seen(s, front);
+  } else {
+    refill(s, front);
+  }
 }
 
 void cira_stream_skip(cira_stream_t *s, cira_abi_front_t *front) {
@@ -349,7 +383,7 @@ void cira_stream_chain_next(cira_stream_t *s, cira_abi_front_t *front,
   if (CIRA_UNLIKELY(s->kind != CHAIN)) {
     cira__misuse("advance_stream: the stream %p is no chain", (const void *)s);
   }
-  cira__chain_next(s, front, next);
+  chain_next(s, front, next);
 }
 
 static int64_t element_bytes(const cira_stream_t *s, bool target) {
@@ -378,7 +412,7 @@ void cira_stream_peek(cira_stream_t *s, void *to, int64_t bytes, bool target) {
   }
   pthread_mutex_lock(&s->lock);
   if (s->front.left == 0) {
-    refill(s, &s->front);
+    (stream_is_seen(s) ? refill_seen : refill)(s, &s->front);
   }
   const void *from = s->front.data;
   const void *value;
@@ -406,7 +440,7 @@ void cira_stream_advance(cira_stream_t *s) {
       f->data += f->step;
       f->left--;
     } else {
-      cira__chain_next(s, f, next);
+      chain_next(s, f, next);
     }
   } else {
     f->data += f->step;
@@ -500,5 +534,11 @@ const void *cira_stream_adjacency(cira_stream_t *s, int64_t position,
       break;
     }
   }
-  return cira__frontier_list(s, position, out_count);
+  if (!stream_is_seen(s)) {
+    return cira__frontier_list(s, position, out_count);
+  }
+  stream_look_t look = cira__stream_look_begin();
+  const void *list = cira__frontier_list(s, position, out_count);
+  cira__stream_look_end(s, &look, 0);
+  return list;
 }

@@ -11,6 +11,7 @@
 
 #include "async/thread.h"
 #include "prefetch/stream.h"
+#include "profile/profile.h"
 #include "space/far.h"
 
 #define BATCH 16u          /* addresses translated at a time */
@@ -139,7 +140,22 @@ struct cira_stream {
   tiled_t tiled;
   frontier_t frontier;
   scratch_t bounce;
+  cira_profile_stream_t seen; /* start_ns is 0: nobody wants to know */
 };
+
+/* seen.c: for a profile. */
+typedef struct {
+  uint64_t t0;
+  cira_far_tally_t reads;
+} stream_look_t;
+CIRA_COLD void cira__stream_seen_begin(cira_stream_t *s);
+CIRA_COLD void cira__stream_seen_end(cira_stream_t *s);
+CIRA_COLD stream_look_t cira__stream_look_begin(void);
+CIRA_COLD void cira__stream_look_end(cira_stream_t *s,
+                                     const stream_look_t *look, int64_t given);
+static inline bool stream_is_seen(const cira_stream_t *s) {
+  return CIRA_UNLIKELY(s->seen.start_ns != 0);
+}
 
 /* stream.c */
 bool cira__scratch_room(scratch_t *scratch, uint64_t bytes);

@@ -229,6 +229,9 @@ void cira_far_read_begin(cira_far_read_t *const *reads, uint32_t n) {
       if (state_of(w) == PAGE_HOME) {
         held = lane_take(s, held, lane);
         post_read(s, lane, region_of(w), r);
+        if (cira__profile_on()) {
+          cira__watch_read(1, 0, 0);
+        }
       } else if (state_of(w) == PAGE_EMPTY) {
         memset(r->to, 0, r->bytes);
         r->state = CIRA_FAR_READ_DONE;
@@ -258,7 +261,12 @@ static void posted_wait(cira_space_t *s, cira_far_read_t *r) {
       lane->reads_unsent = 0;
     }
     uint64_t now = cira__now_ns();
-    until = until == 0 ? now + PATIENCE_NS : until;
+    if (until == 0) {
+      until = now + PATIENCE_NS;
+      if (cira__profile_on()) {
+        cira__watch_read(0, 1, r->op.status == CIRA_PENDING);
+      }
+    }
     if (r->op.status == CIRA_PENDING && now >= until) {
       cira__home_wait(s, lane, &r->op);
     }
@@ -516,12 +524,14 @@ void cira_space_prefetch_many(cira_space_t *s, const void *const *addresses,
   }
   uint64_t saved = cira__signals_block();
   cira__pager_enter(s);
+  uint64_t watched = watch_begin();
   uint32_t most = (uint32_t)cira__min_u64(
       MANY, cira__max_u64(1, s->local_pages / 8)); /* at a time */
   for (uint32_t i = 0; i < n; i += most) {
     prefetch_batch(s, addresses + i, (uint32_t)cira__min_u64(most, n - i));
   }
   cira__pager_leave(s);
+  watch_end(watched, CIRA_PROFILE_HINT, addresses[0], 0, false);
   cira__signals_restore(saved);
 }
 

@@ -152,6 +152,13 @@ void cira_far_read_begin(cira_far_read_t *const *reads, uint32_t n);
 /* Waits for one; `to` has the bytes. Any order, any thread (one per read). */
 void cira_far_read_wait(cira_far_read_t *read);
 
+/* Reads of this thread, counted while a profile is recorded: sent, waited for,
+ * and of these not there yet when they were wanted. */
+typedef struct {
+  uint64_t asked, waited, late;
+} cira_far_tally_t;
+cira_far_tally_t cira_far_tally(void);
+
 /* ---- writing ------------------------------------------------------------- */
 
 /* Writes bytes (within one page, from local memory) to their home without

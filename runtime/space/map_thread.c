@@ -57,7 +57,7 @@ static void handle(cira_space_t *s, const struct uffd_msg *msg) {
   uint64_t page = page_of(s, (void *)(uintptr_t)msg->arg.pagefault.address);
   bool write = (msg->arg.pagefault.flags &
                 (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP)) != 0;
-  uint64_t t0 = cira__now_ns();
+  uint64_t t0 = cira__now_ns(), watched = watch_begin();
   cira__pager_enter(s);
   cira__pager_fault(s, page, write);
   wake(s, page, 1);
@@ -70,6 +70,8 @@ static void handle(cira_space_t *s, const struct uffd_msg *msg) {
   cira__pager_leave(s);
   STAT_ADD(s, faults, 1);
   STAT_ADD(s, wait_ns, cira__now_ns() - t0);
+  /* Who faulted is not known here. */
+  watch_end(watched, CIRA_PROFILE_FAULT, page_addr(s, page), 0, write);
 }
 
 static void *handler_main(void *arg) {

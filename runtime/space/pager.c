@@ -112,6 +112,7 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
     }
     if (t->window != 0 && (up || down)) {
       STAT_ADD(s, pages_ahead_hit, t->ahead);
+      watch_hits(t->ahead, 0);
       t->ahead = 0;
       t->step = up ? 1 : -1;
       t->window = (uint32_t)cira__min_u64(t->window * 2, s->readahead_pages);
@@ -240,6 +241,7 @@ static void fill_zero(cira_space_t *s, uint64_t page, uint32_t old,
     cira__word_publish(s, first + i, PAGE_MAPPED | W_DIRTY, true);
   }
   STAT_ADD(s, faults_zero, 1);
+  watch_hits(0, CIRA_PROFILE_F_ZERO);
   *out_n = n;
 }
 
@@ -295,6 +297,7 @@ static void span_unclaim(cira_space_t *s, const span_t *span) {
 static void span_count(cira_space_t *s, const span_t *span, uint32_t demanded) {
   count_in(s, span->run[0].first, span->total);
   STAT_ADD(s, pages_in, span->total);
+  watch_pages(s, span->total);
   STAT_ADD(s, pages_ahead, span->total - demanded);
   STAT_ADD(s, bytes_in, (uint64_t)span->total * CIRA_PAGE_BYTES);
 }
@@ -511,6 +514,7 @@ static void deliver(cira_space_t *s, uint64_t page) {
   STAT_ADD(s, fabric_wait_ns, cira__now_ns() - t0);
   if (n > 0) {
     STAT_ADD(s, pages_ahead_hit, n);
+    watch_hits(n, CIRA_PROFILE_F_LATE);
     uint32_t window = (uint32_t)cira__min_u64(n * 2, s->readahead_pages);
     next = stream_moved(s, page, next, 1, 0);
     if (atomic_load(&s->free_pages) < (int64_t)window) {
@@ -549,6 +553,7 @@ bool cira__pager_fault(cira_space_t *s, uint64_t page, bool write) {
       }
       return true;
     case PAGE_BUSY:
+      watch_hits(0, CIRA_PROFILE_F_BUSY);
       cira__word_wait(s, page, w);
       continue;
     case PAGE_LOADING:
@@ -614,6 +619,7 @@ bool cira_space_fault(cira_space_t *s, int signo, const siginfo_t *info,
   }
   int saved_errno = errno;
   uint64_t t0 = cira__now_ns();
+  uint64_t watched = watch_begin();
   cira__pager_enter(s);
   if (page != last_fault_page) {
     last_fault_page = page;
@@ -634,6 +640,9 @@ bool cira_space_fault(cira_space_t *s, int signo, const siginfo_t *info,
   if (ours) {
     STAT_ADD(s, faults, 1);
     STAT_ADD(s, wait_ns, cira__now_ns() - t0);
+    if (CIRA_UNLIKELY(watched != 0)) {
+      cira__watch_fault(watched, info->si_addr, ucontext, is_write(ucontext));
+    }
   }
   errno = saved_errno;
   return ours;
@@ -689,11 +698,13 @@ uint64_t cira_space_pin(cira_space_t *s, const void *p, uint64_t bytes,
   uint64_t limit = cira__max_u64(1, s->local_pages / 4);
   n = cira__min_u64(cira__min_u64(n, limit), s->pages - first);
   uint64_t got = 0;
+  uint64_t watched = watch_begin();
   while (got < n && pin_page(s, first + got, (flags & CIRA_PIN_WRITE) != 0)) {
     got++;
   }
   STAT_ADD(s, pins, got);
   cira__pager_leave(s);
+  watch_end(watched, CIRA_PROFILE_PIN, p, 0, (flags & CIRA_PIN_WRITE) != 0);
   cira__signals_restore(saved);
   if (got == 0) {
     return 0;
@@ -734,6 +745,7 @@ void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes) {
   uint64_t saved = cira__signals_block();
   cira__pager_enter(s);
   n = cira__min_u64(n, s->local_pages / 4);
+  uint64_t watched = watch_begin();
   for (uint64_t i = 0; i < n; i++) {
     if (atomic_load(&s->chunk_state[(page + i) / CHUNK_PAGES]) !=
         CHUNK_MANAGED) {
@@ -753,6 +765,7 @@ void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes) {
     i = span.next - 1 - page;
   }
   cira__pager_leave(s);
+  watch_end(watched, CIRA_PROFILE_HINT, p, 0, false);
   cira__signals_restore(saved);
 }
 

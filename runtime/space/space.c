@@ -235,6 +235,10 @@ cira_status_t cira_space_create(const cira_space_options_t *opt,
   cira__space_lo = s->base;
   cira__space_hi = s->base + s->bytes;
   *out = s;
+  if (cira__profile_on()) {
+    cira__profile_note("far %s\nmode %s\nlocal_bytes %llu\n", s->url,
+                       s->map->name, (unsigned long long)s->opt.local_bytes);
+  }
   return CIRA_OK;
 
 err_tables:

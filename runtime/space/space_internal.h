@@ -39,6 +39,7 @@
 #include <pthread.h>
 
 #include "fabric/fabric.h"
+#include "profile/profile.h"
 #include "space/space.h"
 
 #define CHUNK_LOG2 21
@@ -353,6 +354,47 @@ static inline lane_t *lane_of(cira_space_t *s, uint64_t page) {
 /* The program may write to a taken page only if it has another thread. */
 static inline bool single_threaded(const cira_space_t *s) {
   return atomic_load_explicit(&s->threads, memory_order_relaxed) <= 1;
+}
+
+/* watch.c: what this thread's fault, pin or hint has done so far; only kept
+ * while a profile is recorded. */
+typedef struct {
+  uint64_t caller;
+  uint32_t pages, hits;
+  uint8_t flags, tier;
+} watch_t;
+extern __thread watch_t cira__watch;
+CIRA_COLD uint64_t cira__watch_start(void);
+/* Returns when it began; 0: nobody wants to know. */
+static inline uint64_t watch_begin(void) {
+  return cira__profile_on() ? cira__watch_start() : 0;
+}
+CIRA_COLD void cira__watch_end(uint64_t t0, uint8_t kind, const void *address,
+                               uint64_t ip, bool write);
+/* Counts reads of far.c (cira_far_tally). */
+CIRA_COLD void cira__watch_read(uint32_t asked, uint32_t waited, uint32_t late);
+/* A fault that interrupted the program there. */
+CIRA_COLD void cira__watch_fault(uint64_t t0, const void *address,
+                                 const void *ucontext, bool write);
+/* Records it. ip 0: of a pin or hint, whoever called the runtime. */
+static inline void watch_end(uint64_t t0, uint8_t kind, const void *address,
+                             uint64_t ip, bool write) {
+  if (CIRA_UNLIKELY(t0 != 0)) {
+    cira__watch_end(t0, kind, address, ip, write);
+  }
+}
+static inline void watch_pages(const cira_space_t *s, uint32_t pages) {
+  if (cira__profile_on()) {
+    cira__watch.pages += pages;
+    cira__watch.tier =
+        s->direct ? CIRA_PROFILE_TIER_DIRECT : CIRA_PROFILE_TIER_REMOTE;
+  }
+}
+static inline void watch_hits(uint32_t hits, uint8_t flags) {
+  if (cira__profile_on()) {
+    cira__watch.hits += hits;
+    cira__watch.flags |= flags;
+  }
 }
 
 /* pager.c */

@@ -7,7 +7,7 @@
  * Threads: one.
  * Reading order: this file, program.c (can it be run), mlir.c (a file for
  * cira-jit instead), server.c (a private memory server), child.c (running it),
- * stats_print.c (the table at the end).
+ * profile.c (recording it), stats_print.c (the table at the end).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +21,7 @@
 #include "base/base.h"
 #include "cira-run/child.h"
 #include "cira-run/mlir.h"
+#include "cira-run/profile.h"
 #include "cira-run/program.h"
 #include "cira-run/server.h"
 #include "cira-run/stats_print.h"
@@ -37,6 +38,7 @@ typedef struct {
   const char *mode;
   const char *log;
   const char *helpers;
+  const char *profile; /* NULL = none */
   run_mlir_t jit;
   bool stats;
   const char *stats_file; /* NULL = standard error */
@@ -75,6 +77,8 @@ static const char HELP[] =
     "  -S, --stats[=FILE]      at the end, write what paging cost: a table\n"
     "                          on standard error, or JSON to FILE\n"
     "      --stats-format=FMT  json or table, whatever the destination\n"
+    "  -p, --profile=FILE      record which code waited for far memory, and\n"
+    "                          for how long; read it with cira-prof\n"
     "      --log=LEVEL         error, warn, info or debug (CIRA_LOG);\n"
     "                          default warn\n"
     "      --helpers=N         threads that run offloaded work\n"
@@ -125,6 +129,7 @@ static const struct option LONG_OPTIONS[] = {
     {"mode", required_argument, NULL, 'm'},
     {"stats", optional_argument, NULL, 'S'},
     {"stats-format", required_argument, NULL, OPT_STATS_FORMAT},
+    {"profile", required_argument, NULL, 'p'},
     {"log", required_argument, NULL, OPT_LOG},
     {"helpers", required_argument, NULL, OPT_HELPERS},
     {"entry", required_argument, NULL, OPT_JIT},
@@ -174,8 +179,8 @@ static int parse_options(int argc, char **argv, options_t *o) {
   int c;
   int index = 0;
   /* "+": everything after PROGRAM belongs to PROGRAM. */
-  while ((c = getopt_long(argc, argv, "+l:f:s:n:d:t:m:S::O:o:hV", LONG_OPTIONS,
-                          &index)) != -1) {
+  while ((c = getopt_long(argc, argv, "+l:f:s:n:d:t:m:S::p:O:o:hV",
+                          LONG_OPTIONS, &index)) != -1) {
     switch (c) {
     case 'l':
       o->local = optarg;
@@ -205,6 +210,9 @@ static int parse_options(int argc, char **argv, options_t *o) {
     case OPT_STATS_FORMAT:
       o->stats_format = optarg;
       o->stats = true;
+      break;
+    case 'p':
+      o->profile = optarg;
       break;
     case OPT_LOG:
       o->log = optarg;
@@ -469,9 +477,16 @@ int main(int argc, char **argv) {
     need(run_stats_open(&stats, o.stats_file, o.stats_format));
     env_set("CIRA_STATS", stats.path);
   }
+  run_profile_t profile = {0};
+  if (o.profile != NULL) {
+    need(run_profile_open(&profile, o.profile, argv + at));
+  }
 
   int status = 0;
   int error = run_child(path, words, &status);
+  if (o.profile != NULL) {
+    run_profile_close(&profile);
+  }
   run_server_stop(&server);
   if (error != 0) {
     run_stats_drop(&stats);
