@@ -131,6 +131,32 @@ def with_cmake():
             run_example("run cmake " + os.path.basename(program), program, {})
 
 
+def one_space(libdir):
+    """The library's runtime and the preload library's share one far memory."""
+    cflags, libs = pkg_config("--cflags"), pkg_config("--libs")
+    archive = ["-l:libcira.a" if f == "-lcira" else f for f in pkg_config("--static", "--libs")]
+    bin_dir = os.path.join(root, "bin")
+    for way, flags in (("shared", libs), ("archive", archive)):
+        program = os.path.join(work, f"one_space-{way}")
+        succeeds(f"one_space {way}",
+                 ["clang-19", "-g", "-O1", *cflags, os.path.join(source, "test", "install", "one_space.c"),
+                  "-o", program, *flags])
+        env = dict(os.environ, LD_LIBRARY_PATH=libdir, CIRA_FAR="host:")
+        succeeds(f"one_space {way} alone", [program, "alone"], env=env)
+        stats, profile = (os.path.join(work, n) for n in ("stats.json", "run.prof"))
+        succeeds(f"one_space {way} in a run",
+                 [bin_dir + "/cira-run", "--local", "2m", f"--stats={stats}", f"--profile={profile}",
+                  program, "run"], env=env)
+        if os.path.exists(stats):
+            with open(stats, encoding="utf-8") as f:
+                faults = re.findall(r'"faults": *(\d+)', f.read())
+            check(f"one_space {way} counts", faults and int(faults[0]) > 100, str(faults))
+        shown = succeeds(f"one_space {way} report", [bin_dir + "/cira-prof", "report", profile])
+        check(f"one_space {way} lines", "main (one_space.c:" in shown.stdout, shown.stdout)
+        trace = succeeds(f"one_space {way} trace", [bin_dir + "/cira-prof", "trace", profile])
+        check(f"one_space {way} mark", '"name":"written"' in trace.stdout, "no mark in the profile")
+
+
 def symbols(libdir):
     library = os.path.join(libdir, "libcira.so")
     listed = run([os.path.join(source, "scripts", "make-symbols"), "names"]).stdout.split()
@@ -197,6 +223,7 @@ def main():
     with server_with_kernels():
         with_pkg_config(libdir)
         with_cmake()
+    one_space(libdir)
     succeeds("uninstall", [os.path.join(source, "scripts", "uninstall"), root])
     left = [os.path.join(d, f) for d, _, names in os.walk(root) for f in names]
     check("after uninstall", not left, f"left behind: {left}")
