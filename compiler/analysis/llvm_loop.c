@@ -159,6 +159,7 @@ static bool read_loop(cira_llvm_loops_t *loops, int64_t number,
   number_in(facts, "percent", &loop->percent);
   loop->bounded = !mlirAttributeIsNull(entry(facts, "bounded"));
   loop->breaks = !mlirAttributeIsNull(entry(facts, "breaks"));
+  loop->walks = !mlirAttributeIsNull(entry(facts, "walks"));
   loop->varies = !mlirAttributeIsNull(entry(facts, "varies"));
   MlirAttribute why = entry(facts, "unbounded");
   loop->unbounded = !mlirAttributeIsNull(why) && mlirAttributeIsAString(why)

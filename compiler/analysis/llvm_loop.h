@@ -20,6 +20,7 @@ typedef struct cira_llvm_loop {
   int64_t percent; /* entries per 100 iterations of the parent */
   bool varies;     /* runs differently often in each iteration of the parent */
   bool breaks;     /* can be left in its middle */
+  bool walks;      /* follows a list: a value loaded from the last one */
   bool bounded;    /* memory that each iteration reads may be read ahead */
   MlirStringRef unbounded; /* why not, otherwise */
   MlirBlock header;

@@ -2,6 +2,7 @@
 #include "driver/driver.h"
 
 #include "driver/args.h"
+#include "driver/link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 static const char clang_path[] = CIRA_CLANG;
 static const char clangxx_path[] = CIRA_CLANG "++";
 static const char plugin_path[] = CIRA_PLUGIN;
+static const char archive_path[] = CIRA_ARCHIVE;
 
 static const char help[] =
     "cira-cc and cira-c++ compile C and C++ as clang 19 does, and change loops "
@@ -26,8 +28,8 @@ static const char help[] =
     "clang, and these:\n"
     "  -fno-cira              plain clang; -fcira turns cira on again\n"
     "  -fcira=LIST            only the named changes, comma-separated: "
-    "prefetch;\n"
-    "                         or none, as -fno-cira\n"
+    "prefetch,\n"
+    "                         jump; or none, as -fno-cira\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
     "                         cira-info --measure=FILE\n"
     "  --cira-emit=STAGE      print the functions that are changed instead of\n"
@@ -49,6 +51,7 @@ typedef struct drive {
   const char *machine; /* NULL: the default model */
   const char *emit;    /* NULL: compile */
   const char *output;  /* of -o, if emitting */
+  cira_link_t link;
   bool version, help;
   bool own; /* one of ours was seen */
 } drive_t;
@@ -59,71 +62,6 @@ static const char *value_of(const char *arg, const char *option) {
   return strncmp(arg, option, length) == 0 ? arg + length : NULL;
 }
 
-/* Options whose value is the next argument: that one is none of ours, however
- * it looks. */
-static bool takes_next(const char *arg) {
-  static const char *const options[] = {
-      "-o",
-      "-x",
-      "-I",
-      "-D",
-      "-U",
-      "-L",
-      "-l",
-      "-T",
-      "-u",
-      "-z",
-      "-e",
-      "-h",
-      "-A",
-      "-F",
-      "-B",
-      "-MF",
-      "-MT",
-      "-MQ",
-      "-MJ",
-      "-include",
-      "-imacros",
-      "-include-pch",
-      "-isystem",
-      "-iquote",
-      "-idirafter",
-      "-iprefix",
-      "-iwithprefix",
-      "-iwithprefixbefore",
-      "-isysroot",
-      "--sysroot",
-      "-target",
-      "-arch",
-      "-rpath",
-      "-Xclang",
-      "-Xlinker",
-      "-Xassembler",
-      "-Xpreprocessor",
-      "-Xanalyzer",
-      "-mllvm",
-      "-Xopenmp-target",
-      "-Xarch_host",
-      "-Xarch_device",
-      "-framework",
-      "-working-directory",
-      "-resource-dir",
-      "-ivfsoverlay",
-      "-dumpbase",
-      "-dumpdir",
-      "-gcc-toolchain",
-      "--param",
-      "-config",
-      "--config",
-  };
-  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-    if (strcmp(arg, options[i]) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
 static bool refuse(const drive_t *d, const char *what, const char *which,
                    const char *remedy) {
   fprintf(stderr, "%s: error: %s '%s'; %s\n", d->name, what, which, remedy);
@@ -132,7 +70,7 @@ static bool refuse(const drive_t *d, const char *what, const char *which,
 
 /* What -fcira= can name: the changes that the plug-in knows by the same names
  * (bridge/clang/Clang.cpp), and none, which stands alone. */
-static const char *const change_names[] = {"prefetch", "none"};
+static const char *const change_names[] = {"prefetch", "jump", "none"};
 enum { change_count = sizeof change_names / sizeof *change_names };
 
 /* "prefetch, ... or none", for messages. */
@@ -269,16 +207,17 @@ static bool sort_out(drive_t *d, const cira_args_t *all, bool emitting) {
     d->version |= strcmp(arg, "--version") == 0;
     d->help |= strcmp(arg, "--help") == 0 || strcmp(arg, "-help") == 0;
     cira__args_add(&d->args, arg);
-    if (takes_next(arg) && i + 1 < all->count) {
+    if (cira__link_takes_next(arg) && i + 1 < all->count) {
       cira__args_add(&d->args, all->items[++i]);
     }
   }
   return true;
 }
 
-/* The plug-in beside this program: bin/../lib/cira-clang.so. NULL and a
- * message if it is not there. */
-static const char *find_plugin(const drive_t *d) {
+/* A part of cira beside this program: at `place` when installed, in the build
+ * tree in ../lib. NULL and a message if it is not there. */
+static const char *find_part(const drive_t *d, const char *what,
+                             const char *place) {
   char self[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
   if (length <= 0) {
@@ -287,15 +226,16 @@ static const char *find_plugin(const drive_t *d) {
   }
   self[length] = '\0';
   *strrchr(self, '/') = '\0';
-  static const char *const places[] = {plugin_path, "../lib/cira-clang.so"};
-  for (size_t i = 0; i < 2; i++) {
-    const char *path = cira__args_format("%s/%s", self, places[i]);
+  for (int i = 0; i < 2; i++) {
+    const char *path =
+        i ? cira__args_format("%s/../lib%s", self, strrchr(place, '/'))
+          : cira__args_format("%s/%s", self, place);
     char real[PATH_MAX];
     if (realpath(path, real)) {
       return cira__args_format("%s", real);
     }
   }
-  refuse(d, "no plug-in", cira__args_format("%s/%s", self, plugin_path),
+  refuse(d, what, cira__args_format("%s/%s", self, place),
          "reinstall cira, or compile with -fno-cira");
   return NULL;
 }
@@ -310,10 +250,60 @@ static void add_plugin_option(cira_args_t *args, const char *option) {
   add_cc1(args, option);
 }
 
+/* Is the change among those that were asked for? */
+static bool wants(const drive_t *d, const char *change) {
+  size_t length = strlen(change);
+  for (const char *at = d->passes; at; at = strchr(at, ',')) {
+    at += *at == ',';
+    if (strncmp(at, change, length) == 0 &&
+        (!at[length] || at[length] == ',')) {
+      return true;
+    }
+  }
+  return !d->passes;
+}
+
+/* The changes for the plug-in; NULL: all. Those that need the archive are left
+ * out where it cannot be linked. */
+static const char *passes_of(const drive_t *d) {
+  const char *text = "none";
+  if (!d->link.stands) {
+    return d->passes;
+  }
+  for (size_t i = 0; i < change_count; i++) {
+    const char *name = change_names[i];
+    if (strcmp(name, "none") != 0 && strcmp(name, "jump") != 0 &&
+        wants(d, name)) {
+      text = cira__args_format("%s,%s", text, name);
+    }
+  }
+  return text;
+}
+
+/* What makes clang link the archive, behind the user's inputs: of these, only
+ * those with a symbol that the archive defines bring it in, so that other
+ * programs stay as clang links them. */
+static bool add_archive(drive_t *d) {
+  if (!d->link.links || d->link.stands || d->emit || !wants(d, "jump")) {
+    return true;
+  }
+  const char *archive = find_part(d, "no archive", archive_path);
+  if (!archive) {
+    return false;
+  }
+  if (!d->link.dashes) {
+    cira__args_add(&d->args, "-Xlinker");
+  } else if (d->link.language) {
+    return true; /* it would be taken for a source */
+  }
+  cira__args_add(&d->args, archive);
+  return true;
+}
+
 /* What makes clang load the plug-in and tells it our options. Goes to the
  * compiler proper only (-Xclang): links see nothing of it. */
 static bool add_plugin(drive_t *d) {
-  const char *plugin = find_plugin(d);
+  const char *plugin = find_part(d, "no plug-in", plugin_path);
   if (!plugin) {
     return false;
   }
@@ -323,9 +313,9 @@ static bool add_plugin(drive_t *d) {
   add_cc1(&d->args, "-load");
   add_cc1(&d->args, plugin);
   add_cc1(&d->args, cira__args_format("-fpass-plugin=%s", plugin));
-  if (d->passes) {
-    add_plugin_option(&d->args,
-                      cira__args_format("-cira-passes=%s", d->passes));
+  const char *passes = passes_of(d);
+  if (passes) {
+    add_plugin_option(&d->args, cira__args_format("-cira-passes=%s", passes));
   }
   if (d->machine) {
     add_plugin_option(&d->args,
@@ -418,6 +408,7 @@ int cira__drive(const char *name, int argc, char **argv) {
   }
   bool in_files = false;
   cira_args_t all = expand(argc, argv, &in_files);
+  d.link = cira__link_of(&all);
   if (!in_files) { /* clang reads its response files itself */
     all = (cira_args_t){0};
     for (int i = 1; i < argc; i++) {
@@ -439,9 +430,15 @@ int cira__drive(const char *name, int argc, char **argv) {
   if ((d.on && !add_plugin(&d)) || (d.emit && !prepare_emit(&d))) {
     return 1;
   }
+  if (d.on && d.link.links && d.link.whole && !d.link.stands) {
+    cira__args_add(&d.args, "-Wl,-u,cira_cc_jump");
+  }
   size_t first = d.args.count;
   for (size_t i = 1; i < user.count; i++) {
     cira__args_add(&d.args, user.items[i]);
+  }
+  if (d.on && !add_archive(&d)) {
+    return 1;
   }
   if (d.help) {
     printf("%s\nclang's own:\n\n", help);

@@ -483,3 +483,71 @@ def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
     ```
   }];
 }
+
+def CiraLlvmJump : Pass<"cira-llvm-jump"> {
+  let summary = "prefetch along a table of a list's order when it is walked again";
+  let description = [{
+    For loops of an `llvm.func` with the fact `walks`: an argument of the header
+    is what was loaded from the one before, plus constants. Nothing is asked of
+    the rest of the loop: it may change the list, free nodes, end anywhere.
+
+    The loop gets two modes, which LLVM makes two loops of. At first it counts
+    256 nodes down; then `cira_jump_step(node, cursor, distance, nodes_min)` of
+    `libcira-cc.a` says how many more to count, or gives a cursor into the table
+    that an earlier walk of this list wrote. With one, each node prefetches what
+    the cursor points to (one line for each line of the node that the loop uses)
+    and moves it on by 8 bytes, and asks again when it comes to a multiple of
+    2048 bytes. A cursor can always be read; what is read there is prefetched
+    and used for nothing else.
+
+    distance = 2 x latency / the larger of computing and lines x latency / lines
+    in flight, at most 240; nodes_min = a quarter of the last-level cache in
+    lines / lines of a node. Left alone are lists known to be shorter than 512
+    nodes, lists whose heads are elements of an array (many short ones, of which
+    the core walks several at once), and loops whose computing takes as long as
+    a node's latency.
+
+    Input: as for `cira-llvm-prefetch`. Output: the modes; a changed function
+    has `changed` among its facts; a remark for each loop with the fact. To be
+    run behind all passes that split blocks of loops: it leaves those loops
+    alone whose header is not as the facts have it.
+
+    ```mlir
+    llvm.func @sum(%head: !llvm.ptr) -> i64
+        attributes {cira.facts = {loops = [ {parent = -1 : i64, walks} ]}} {
+      %zero = llvm.mlir.zero : !llvm.ptr
+      %c0 = llvm.mlir.constant(0 : i64) : i64
+      llvm.br ^loop(%head, %c0 : !llvm.ptr, i64)
+    ^loop(%n: !llvm.ptr, %s: i64):
+      %p = llvm.getelementptr %n[8] : (!llvm.ptr) -> !llvm.ptr, i8
+      %v = llvm.load %p : !llvm.ptr -> i64
+      %t = llvm.add %s, %v : i64
+      %next = llvm.load %n : !llvm.ptr -> !llvm.ptr
+      %more = llvm.icmp "ne" %next, %zero : !llvm.ptr
+      llvm.cond_br %more, ^loop(%next, %t : !llvm.ptr, i64), ^end {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 0, 0>}}
+    ^end:
+      llvm.return %t : i64
+    }
+    // becomes
+    //   llvm.br ^outer(%head, %c0, %false, %null, %c256)
+    // ^outer(%a: !llvm.ptr, %b: i64, %mode: i1, %cursor0: !llvm.ptr, %left0: i64):
+    //   llvm.br ^loop(%a, %b, %cursor0, %left0)
+    // ^next(%next, %t):
+    //   llvm.cond_br %mode, ^fast, ^count
+    // ^fast:
+    //   %ahead = llvm.load %cursor : !llvm.ptr -> !llvm.ptr
+    //   llvm.intr.prefetch %ahead, ...
+    //   %after = llvm.getelementptr %cursor[8]
+    //   llvm.cond_br %at_end_of_block, ^step(%after), ^loop(%next, %t, %after, %left)
+    // ^count:
+    //   %fewer = llvm.add %left, %minus_one
+    //   llvm.cond_br %is_zero, ^step(%cursor), ^loop(%next, %t, %cursor, %fewer)
+    // ^step(%at: !llvm.ptr):
+    //   %went = llvm.call @cira_jump_step(%next, %at, %c20, %c131072)
+    //   llvm.br ^outer(%next, %t, %is_cursor, %went_as_pointer, %went)
+    // ^loop(%n: !llvm.ptr, %s: i64, %cursor: !llvm.ptr, %left: i64):
+    //   ... as it was ...
+    //   llvm.cond_br %more, ^next(%next, %t), ^end
+    ```
+  }];
+}

@@ -164,6 +164,100 @@ def own_options(tools, _):
     return failures
 
 
+LIST = """
+#include <stdio.h>
+struct node { struct node *next; long key; };
+__attribute__((noinline)) long walk(struct node *n) {
+  long s = 0;
+  for (; n; n = n->next) { s += n->key; }
+  return s;
+}
+#ifndef LIBRARY
+static struct node nodes[5000];
+int main(void) {
+  for (int i = 0; i < 5000; i++) {
+    nodes[i].key = i;
+    nodes[i].next = i < 4999 ? &nodes[i + 1] : NULL;
+  }
+  printf("%ld %ld\\n", walk(nodes), walk(nodes));
+}
+#endif
+"""
+
+
+def lists(tools, _):
+    """Code with tables of lists is linked by any linker in any way, and needs
+    the archive in none."""
+    failures = []
+    source = tools.write("list.c", LIST)
+    first = "cira_jump_step"
+
+    def build(*command, program=None):
+        done = run(command, cwd=tools.work)
+        said = done.stderr.decode()
+        if done.returncode or said:
+            failures.append(f"{' '.join(map(str, command))}: {said}")
+        elif program:
+            done = run([tools.path(program)], env={"LD_LIBRARY_PATH": tools.work})
+            if done.stdout != b"12497500 12497500\n":
+                failures.append(f"{' '.join(map(str, command))}: {done}")
+
+    def has_archive(path, wanted, why):
+        # all objects have the weak cira_jump_step; only the archive's is large
+        names = run(["nm", "-S", tools.path(path)]).stdout.decode()
+        size = re.search(r" ([0-9a-f]+) [tTW] cira_jump_step", names)
+        if (bool(size) and int(size[1], 16) > 16) != wanted:
+            failures.append(f"{path}: {why}")
+
+    build(tools.cc, "-O2", source, "-o", "a", program="a")
+    has_archive("a", True, "the archive is not linked")
+    build(tools.cc, "-O2", "-c", source, "-o", "l.o")
+    if first not in run(["nm", tools.path("l.o")]).stdout.decode():
+        failures.append("l.o: calls nothing: the test tests nothing")
+    build(tools.cc, "l.o", "-o", "b", program="b")
+    has_archive("b", True, "the archive is not linked")
+    plain = tools.write("none.c", "int main(void) { return 0; }\n")
+    build(tools.cc, "-O2", plain, "-o", "n")
+    has_archive("n", False, "the archive is linked without need")
+    build(tools.cc, "-O2", "-x", "c", source, "-o", "n", program="n")
+    has_archive("n", True, "the archive is not linked with -x")
+    build(tools.cc, "-O2", "-o", "n", "--", "list.c", program="n")
+    has_archive("n", True, "the archive is not linked behind --")
+    build(tools.cc, "-fcira=prefetch", "l.o", "-o", "c", program="c")
+    build(tools.cc, "-fno-cira", "l.o", "-o", "c", program="c")
+    has_archive("c", False, "-fno-cira links the archive")
+    build(tools.clang, "l.o", "-o", "c", program="c")
+    build(tools.clang, "-fuse-ld=bfd", "l.o", "-o", "c", program="c")
+    build(tools.cc, "-r", "l.o", "-o", "r.o")
+    has_archive("r.o", False, "the archive is in a relocatable object")
+    build(tools.cc, "r.o", "-o", "d", program="d")
+    has_archive("d", True, "the archive is not linked to what -r made")
+    for options in (["-static"], ["-flto"], ["-Wl,--gc-sections"],
+                    ["-static-pie"], ["-fno-common"]):
+        build(tools.cc, "-O2", *options, source, "-o", "e", program="e")
+        has_archive("e", True, f"the archive is not linked with {options}")
+    build(tools.cc, "-O2", "-fPIC", "-shared", "-DLIBRARY", source, "-o",
+          "liblist.so")
+    has_archive("liblist.so", True, "the archive is not in the shared object")
+    exported = run(["nm", "-D", "--defined-only", tools.path("liblist.so")])
+    if b"cira" in exported.stdout:
+        failures.append(f"liblist.so exports {exported.stdout.decode()}")
+    tools.write("main.c", LIST.replace("noinline", "unused").replace(
+        "long walk", "static long other").replace(
+            "#ifndef", "long walk(struct node *);\n#ifndef"))
+    build(tools.clang, "main.c", "-L.", "-llist", "-o", "f", program="f")
+    for options in (["-ffreestanding"], ["-nostdlib"], ["-fno-builtin"],
+                    ["-fsanitize=address"], ["-Oz"], ["-fcira=prefetch"]):
+        build(tools.cc, "-O2", *options, "-DLIBRARY", "-c", source, "-o", "g.o")
+        if first in run(["nm", tools.path("g.o")]).stdout.decode():
+            failures.append(f"{options}: uses tables")
+    build(tools.cc, "-O2", "-ffreestanding", "-nostdlib", "-DLIBRARY",
+          "-Wl,-e,walk", source, "-o", "h")
+    build(tools.cc, "l.o", "-nodefaultlibs", "-lc", "-o", "i", program="i")
+    has_archive("i", False, "the archive without the default libraries")
+    return failures
+
+
 def internal_failures(tools, _):
     """Wherever cira breaks, even by a crash, the build goes on with clang's
     code, a warning names a file that shows it, and -Werror changes nothing."""
@@ -402,5 +496,5 @@ if __name__ == "__main__":
     common.main(parser.parse_args(), {
         "same as clang": same_as_clang, "streams": streams,
         "own options": own_options, "untouched code": untouched,
-        "internal failures": internal_failures,
+        "lists": lists, "internal failures": internal_failures,
         "kinds of builds": kinds_of_builds, "projects": projects})

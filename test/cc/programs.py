@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs compiled by clang and by cira-cc must do the same.
 
-  programs.py --suite edge|csmith|loops|graphs [--count N] [--seed N] [--all]
+  programs.py --suite edge|csmith|loops|graphs|lists [--count N] [--seed N] [--all]
 
 edge    the programs of edge/: constructs that MLIR loses or refuses, each with
         several sets of options, with every function sent through MLIR, and
@@ -11,6 +11,8 @@ csmith  N random programs.
 loops   N files of 25 random loops over index arrays that end where memory ends:
         a read ahead that goes too far is a segmentation fault.
 graphs  the same for N files of 12 loops that follow queues and visit rows.
+lists   N files of 12 random walks along lists that change during walks and
+        between them, are freed, and are walked by two threads at once.
 Exit status 77: csmith is not installed.
 """
 import argparse
@@ -22,6 +24,7 @@ import sys
 
 import common
 import graphs
+import lists
 import loops
 from common import ROUTE_ALL, outcome, run
 
@@ -143,6 +146,10 @@ def random_graphs(tools, arguments):
     return random_programs(tools, arguments, graphs, "remark: looks ")
 
 
+def random_lists(tools, arguments):
+    return random_programs(tools, arguments, lists, "walked again, ")
+
+
 if __name__ == "__main__":
     parser = common.options(argparse.ArgumentParser())
     parser.add_argument("--suite", required=True)
@@ -151,5 +158,5 @@ if __name__ == "__main__":
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
     suites = {"edge": edge, "csmith": csmith, "loops": random_loops,
-              "graphs": random_graphs}
+              "graphs": random_graphs, "lists": random_lists}
     common.main(args, {args.suite: suites[args.suite]})

@@ -154,6 +154,7 @@ struct Change {
 static constexpr Change changes[] = {
     {"prefetch", "cira-llvm-lookahead"},
     {"prefetch", "cira-llvm-prefetch"},
+    {"jump", "cira-llvm-jump"}, // after those that split blocks
 };
 
 /// The pipeline of the changes that were asked for.
@@ -438,6 +439,7 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
       functions.push_back(&F);
     }
   }
+  const std::string stages = pipelineOf(passList);
   bool changed = false;
   bool ready = false;
   if (!machineFile.empty() && !prepare(M)) {
@@ -451,7 +453,8 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
     }
     cira::Route R(*F);
     cira::Facts facts = cira::gather(R, FAM);
-    if (!facts.worthwhile && route != "all") {
+    bool walks = facts.walks && StringRef(stages).contains("cira-llvm-jump");
+    if (!facts.worthwhile && !walks && route != "all") {
       continue;
     }
     auto &ORE = FAM.getResult<OptimizationRemarkEmitterAnalysis>(*F);

@@ -58,6 +58,7 @@ private:
   int64_t extentBytes(Value *pointer, Loop &L);
   int64_t percent(const BasicBlock *B, const BasicBlock *of);
   std::optional<int64_t> walkBytes(Value *pointer, Loop &L);
+  bool walks(Loop &L);
   std::optional<int64_t> strideBytes(Value *pointer, Loop &L);
 
   Route &R;
@@ -300,6 +301,34 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
   }
 }
 
+/// Does the loop follow a list: is some value of an iteration what is loaded
+/// from the one before?
+bool Gather::walks(Loop &L) {
+  const DataLayout &layout = R.F.getParent()->getDataLayout();
+  if (!L.getLoopLatch() || layout.getPointerSize() != 8 || R.F.hasMinSize() ||
+      R.F.hasFnAttribute(Attribute::SanitizeAddress) ||
+      R.F.hasFnAttribute(Attribute::SanitizeHWAddress) ||
+      R.F.hasFnAttribute(Attribute::SanitizeMemTag) ||
+      R.F.hasFnAttribute("no-builtins")) {
+    return false; // no library, or one that watches each load
+  }
+  for (PHINode &phi : L.getHeader()->phis()) {
+    if (!phi.getType()->isPointerTy() ||
+        phi.getType()->getPointerAddressSpace() != 0) {
+      continue;
+    }
+    int64_t bytes;
+    auto *load = dyn_cast<LoadInst>(GetPointerBaseWithConstantOffset(
+        phi.getIncomingValueForBlock(L.getLoopLatch()), bytes, layout));
+    if (load && !load->isVolatile() &&
+        GetPointerBaseWithConstantOffset(load->getPointerOperand(), bytes,
+                                         layout) == &phi) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Gather::loop(Loop &L, int64_t parent) {
   auto number = static_cast<int64_t>(facts.loops.size());
   facts.loops.emplace_back();
@@ -327,6 +356,10 @@ void Gather::loop(Loop &L, int64_t parent) {
     list.push_back({.name = "bounded", .unit = true});
   } else {
     list.push_back({.name = "unbounded", .text = why});
+  }
+  if (walks(L)) {
+    list.push_back({.name = "walks", .unit = true});
+    facts.walks = true;
   }
   facts.loops[static_cast<size_t>(number)] = list;
   for (BasicBlock *B : L.blocks()) {

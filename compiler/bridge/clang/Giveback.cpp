@@ -11,6 +11,8 @@
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Utils/ModuleUtils.h"
 
 using namespace llvm;
 
@@ -31,6 +33,7 @@ public:
   bool run(std::string &why);
 
 private:
+  void mapCarried();
   Instruction *originalOf(const Instruction &I);
   Instruction *remade(Instruction &I);
   Instruction *remadeCall(CallBase &I, CallBase &original);
@@ -130,7 +133,7 @@ Instruction *Rebuild::remade(Instruction &I) {
   Instruction *copy;
   if (!original) {
     copy = I.clone();
-    copy->dropUnknownNonDebugMetadata();
+    copy->dropUnknownNonDebugMetadata({LLVMContext::MD_prof});
     copy->dropPoisonGeneratingFlags();
     copy->setDebugLoc(DebugLoc());
     return copy;
@@ -174,9 +177,57 @@ void Rebuild::matchPhis(BasicBlock &B, const Instruction &terminator) {
   }
 }
 
+/// The function of libcira-cc.a (runtime/cc/cc.h) that loops over lists call:
+/// a weak definition that says "nothing", so that every object links anywhere;
+/// the archive has the real one.
+static Function *jumpStep(Module &M, FunctionType *type) {
+  LLVMContext &C = M.getContext();
+  Triple triple(M.getTargetTriple());
+  auto *step =
+      Function::Create(type, GlobalValue::WeakAnyLinkage, "cira_jump_step", M);
+  step->setVisibility(GlobalValue::HiddenVisibility);
+  step->setDSOLocal(true);
+  if (triple.supportsCOMDAT()) {
+    step->setComdat(M.getOrInsertComdat(step->getName()));
+  }
+  if (triple.getArch() == Triple::x86_64 || triple.isAArch64()) {
+    step->setCallingConv(CallingConv::PreserveMost);
+  }
+  // It touches nothing that the program sees; the caller may rely on it.
+  step->setMemoryEffects(MemoryEffects::inaccessibleMemOnly());
+  for (auto kind : {Attribute::NoUnwind, Attribute::WillReturn,
+                    Attribute::NoFree, Attribute::Cold, Attribute::NoInline}) {
+    step->addFnAttr(kind);
+  }
+  ReturnInst::Create(C, ConstantInt::get(type->getReturnType(), UINT32_MAX),
+                     BasicBlock::Create(C, "", step));
+  // What brings the archive in, if the link has it: linkers take a definition
+  // from an archive where they have a common symbol, as they do not for a weak
+  // one.
+  if (!M.getNamedValue("cira_cc_jump")) {
+    auto *byte = Type::getInt8Ty(C);
+    auto *wish = new GlobalVariable(M, byte, false, GlobalValue::CommonLinkage,
+                                    ConstantInt::get(byte, 0), "cira_cc_jump");
+    wish->setVisibility(GlobalValue::HiddenVisibility);
+    wish->setDSOLocal(true);
+    appendToUsed(M, {wish});
+  }
+  return step;
+}
+
+/// Names of the library that passes may use.
+void Rebuild::mapCarried() {
+  Module &M = *R.F.getParent();
+  if (Function *step = from.getParent()->getFunction("cira_jump_step")) {
+    Function *own = M.getFunction("cira_jump_step");
+    map[step] = own ? own : jumpStep(M, step->getFunctionType());
+  }
+}
+
 /// Stand-ins map to what they stand for.
 void Rebuild::mapNames() {
   Module &E = *from.getParent();
+  mapCarried();
   for (auto &entry : R.standIns) {
     GlobalValue *stand = E.getNamedValue(entry.getKey());
     if (stand && !isa<InlineAsm>(entry.getValue())) {
@@ -241,6 +292,11 @@ bool Rebuild::wire(Instruction &I, std::string &why) {
     for (unsigned i = 0; i < phi->getNumIncomingValues(); i++) {
       phi->setIncomingBlock(i, cast<BasicBlock>(map[phi->getIncomingBlock(i)]));
     }
+  }
+  auto *call = dyn_cast<CallInst>(&I);
+  if (call && call->getCalledFunction() &&
+      call->getCalledFunction()->getName() == "cira_jump_step") {
+    call->setCallingConv(call->getCalledFunction()->getCallingConv());
   }
   if (!wrong.empty()) {
     why = wrong;

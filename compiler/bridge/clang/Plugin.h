@@ -56,6 +56,7 @@ struct Facts {
   std::vector<Last> lasts;
   bool worthwhile = false; // some access may be worth a pass
   bool watched = false;    // by a sanitizer that knows what may be read
+  bool walks = false;      // some loop follows a list
 };
 
 /// A function on its way through MLIR.
