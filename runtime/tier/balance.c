@@ -270,6 +270,7 @@ void cira_tier_balance_options_default(cira_tier_balance_options_t *opt) {
 static uint32_t zones_list(cira__block_t **b, uint32_t blocks, bool far,
                            zone_t *out) {
   uint32_t n = 0;
+  pthread_mutex_lock(&T.table); /* others may move them */
   for (uint32_t i = 0; i < blocks; i++) {
     for (uint32_t z = 0; z < b[i]->zones && b[i]->far == far; z++) {
       uint32_t first = z * b[i]->zone_chunks;
@@ -281,6 +282,7 @@ static uint32_t zones_list(cira__block_t **b, uint32_t blocks, bool far,
                           .local = b[i]->tier[first] == CIRA_TIER_LOCAL_ID};
     }
   }
+  pthread_mutex_unlock(&T.table);
   return n;
 }
 

@@ -15,7 +15,10 @@
 #define T cira__tiers
 #define W_HEAT_SHIFT 5 /* of a page word, see space_internal.h */
 
-static uint64_t held_bytes; /* of all blocks; guarded by move */
+/* Held while one chunk changes, which may wait for the pager; so fork does not
+ * wait for it, and a child begins with nothing held. */
+static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t held_bytes; /* of all blocks; guarded by hold_lock */
 
 bool cira__far_usable(void) {
   return cira_heap_far_ready() && cira__far.space != NULL;
@@ -54,13 +57,13 @@ void cira__far_free(cira__block_t *b) {
   if (b->raw == NULL || !cira__far_usable()) {
     return; /* far memory was stopped, and the block went with it */
   }
-  pthread_mutex_lock(&T.move);
+  pthread_mutex_lock(&hold_lock);
   for (uint32_t i = 0; i < b->chunks; i++) {
     if (is_held(b, i)) {
       release(b, i);
     }
   }
-  pthread_mutex_unlock(&T.move);
+  pthread_mutex_unlock(&hold_lock);
   cira_heap_far_free(b->raw);
   b->raw = NULL;
 }
@@ -98,7 +101,8 @@ static void account(cira__block_t *b, uint32_t chunk, uint32_t tier) {
   pthread_mutex_unlock(&T.table);
 }
 
-cira_status_t cira__far_move(cira__block_t *b, uint32_t chunk, uint32_t tier) {
+static cira_status_t chunk_move(cira__block_t *b, uint32_t chunk,
+                                uint32_t tier) {
   uint8_t *at = b->base + chunk * CHUNK_BYTES;
   uint64_t bytes = chunk_bytes(b, chunk);
   if (!cira__far_usable()) {
@@ -123,6 +127,13 @@ cira_status_t cira__far_move(cira__block_t *b, uint32_t chunk, uint32_t tier) {
   if (status == CIRA_OK) {
     account(b, chunk, tier);
   }
+  return status;
+}
+
+cira_status_t cira__far_move(cira__block_t *b, uint32_t chunk, uint32_t tier) {
+  pthread_mutex_lock(&hold_lock);
+  cira_status_t status = chunk_move(b, chunk, tier);
+  pthread_mutex_unlock(&hold_lock);
   return status;
 }
 
@@ -165,5 +176,9 @@ void cira__far_forked(cira__block_t *b) {
       cira__chunk_account(b, i, far);
     }
   }
+}
+
+void cira__hold_forked(void) {
+  hold_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   held_bytes = 0;
 }

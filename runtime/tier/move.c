@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -358,9 +359,7 @@ cira_status_t cira__move(cira__block_t *b, uint32_t first, uint32_t last,
       return cancelled();
     }
     if (b->far) {
-      pthread_mutex_lock(&T.move);
       status = cira__far_move(b, i, tier);
-      pthread_mutex_unlock(&T.move);
       i++;
       continue;
     }
@@ -379,6 +378,20 @@ cira_status_t cira__move(cira__block_t *b, uint32_t first, uint32_t last,
     i = end;
   }
   return status;
+}
+
+/* Pages that did not move: because there is no room for them? */
+static cira_status_t busy_or_full(uint32_t tier) {
+  char why[256];
+  snprintf(why, sizeof why, "%s", cira_status_detail());
+  bool full = false;
+  if (cira_tier_refresh() == CIRA_OK) {
+    pthread_mutex_lock(&T.table);
+    full = T.tier[tier].info.kind == CIRA_TIER_NODE &&
+           T.tier[tier].info.free_bytes < 8 * CHUNK_BYTES;
+    pthread_mutex_unlock(&T.table);
+  }
+  return cira__fail(full ? CIRA_E_NOMEM : CIRA_E_BUSY, "%s", why);
 }
 
 cira_status_t cira_tier_set(void *p, uint64_t bytes, uint32_t tier,
@@ -422,5 +435,5 @@ cira_status_t cira_tier_set(void *p, uint64_t bytes, uint32_t tier,
     status = cira__move(b, first, last, tier, flags);
   }
   cira__block_leave(b);
-  return status;
+  return status == CIRA_E_BUSY ? busy_or_full(tier) : status;
 }

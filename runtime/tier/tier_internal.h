@@ -12,7 +12,9 @@
  * Locks: move -> table. `move` is held while one chunk changes its backing or
  * its tier, `table` guards the tiers, the arena and the list of blocks. A block
  * with users > 0 stays; free waits for them. fork takes both, so a child never
- * sees a chunk on its way.
+ * sees a chunk on its way. Holders of these two never touch memory that may be
+ * far (malloc's, the caller's), since fork may hold the pager still; chunks of
+ * far blocks have a lock of their own, which a child makes anew (far.c).
  * Reading order: this file, discover.c, tiers.c, block.c, backing.c, guard.c,
  * move.c, far.c, balance.c.
  */
@@ -76,7 +78,7 @@ static inline void node_add(uint64_t *mask, uint32_t node) {
   mask[node >> 6] |= UINT64_C(1) << (node & 63);
 }
 
-/* Scans once, makes the arena, takes care of fork. Takes `table` itself. */
+/* Scans once, makes the arena, takes care of fork. Without locks. */
 cira_status_t cira__tier_ready(void);
 cira_status_t cira__arena_make(void);
 /* Tier by number, with `table` held; NULL and a detail when there is none. */
@@ -87,8 +89,6 @@ cira_status_t cira__tier_usable(const cira__tier_t *t);
 uint32_t cira__tier_of_node(uint32_t node);
 /* Number of the far tier / the memory file's. */
 uint32_t cira__tier_of_kind(cira_tier_kind_t kind);
-/* Scans anew, with `table` held. */
-cira_status_t cira__tier_rescan(void);
 
 /* Zeroed local memory for our own tables: fork handlers touch them, when far
  * memory cannot be touched, so they cannot come from malloc. NULL: none. */
@@ -220,6 +220,7 @@ uint32_t cira__far_heat(const cira__block_t *b, uint32_t first, uint32_t last);
 uint64_t cira__far_hold_limit_bytes(void);
 /* In a forked child: the pager's pins are gone. */
 void cira__far_forked(cira__block_t *b);
+void cira__hold_forked(void);
 
 /* ---- balance ------------------------------------------------------------ */
 

@@ -90,18 +90,14 @@ static uint64_t extents_bytes(const cira__tier_t *t) {
   return sum;
 }
 
-cira_status_t cira__tier_rescan(void) {
-  cira__scan_t scan;
-  cira_status_t status = cira__tier_scan("", &scan);
-  if (status != CIRA_OK) {
-    return status;
-  }
-  nodes_note(&scan);
+/* Takes over what a scan has found, with `table` held. */
+static void scan_note(const cira__scan_t *scan) {
+  nodes_note(scan);
   for (uint32_t i = 0; i < T.count; i++) {
     T.tier[i].seen = false;
   }
-  for (uint32_t i = 0; i < scan.count; i++) {
-    tier_note(&scan.tier[i]);
+  for (uint32_t i = 0; i < scan->count; i++) {
+    tier_note(&scan->tier[i]);
   }
   own_tiers();
   for (uint32_t i = 0; i < T.count; i++) {
@@ -115,7 +111,6 @@ cira_status_t cira__tier_rescan(void) {
       t->info.free_bytes = t->info.bytes - extents_bytes(t);
     }
   }
-  return CIRA_OK;
 }
 
 /* ---- setting up --------------------------------------------------------- */
@@ -135,26 +130,49 @@ static void fork_child(void) {
   cira__guard_forked();
   cira__present_forked();
   cira__balance_forked();
+  cira__hold_forked();
   cira__blocks_forked(true);
   pthread_mutex_unlock(&T.table);
   pthread_mutex_unlock(&T.move);
 }
 
-cira_status_t cira__tier_ready(void) {
-  cira_status_t status = CIRA_OK;
+static bool is_ready(void) {
   pthread_mutex_lock(&T.table);
+  bool ready = T.ready;
+  pthread_mutex_unlock(&T.table);
+  return ready;
+}
+
+cira_status_t cira__tier_ready(void) {
+  return is_ready() ? CIRA_OK : cira_tier_refresh();
+}
+
+/* With `table` held and the table filled. */
+static cira_status_t set_up(void) {
+  cira_status_t status = CIRA_OK;
   if (!T.ready) {
-    status = cira__tier_rescan();
-    if (status == CIRA_OK) {
-      status = cira__arena_make();
-    }
+    status = cira__arena_make();
     if (status == CIRA_OK &&
         pthread_atfork(fork_prepare, fork_parent, fork_child) != 0) {
       status = cira__fail(CIRA_E_NOMEM, "no memory for the tables of tiers");
     }
     T.ready = status == CIRA_OK;
   }
-  pthread_mutex_unlock(&T.table);
+  return status;
+}
+
+/* Reading the kernel's files allocates, and what malloc gives may be far: so
+ * that happens without lock. fork takes the locks while the pager stands
+ * still, and a holder that faulted would never let go. */
+cira_status_t cira_tier_refresh(void) {
+  cira__scan_t scan;
+  cira_status_t status = cira__tier_scan("", &scan);
+  if (status == CIRA_OK) {
+    pthread_mutex_lock(&T.table);
+    scan_note(&scan);
+    status = set_up();
+    pthread_mutex_unlock(&T.table);
+  }
   return status;
 }
 
@@ -207,12 +225,17 @@ cira_status_t cira_tier_list(cira_tier_info_t *out, uint32_t max,
   if (status != CIRA_OK) {
     return status;
   }
+  cira_tier_info_t all[CIRA_TIER_MAX]; /* out may be far, see refresh */
   pthread_mutex_lock(&T.table);
-  for (uint32_t i = 0; i < T.count && i < max; i++) {
-    out[i] = T.tier[i].info;
+  uint32_t count = T.count;
+  for (uint32_t i = 0; i < count; i++) {
+    all[i] = T.tier[i].info;
   }
-  *out_count = T.count;
   pthread_mutex_unlock(&T.table);
+  for (uint32_t i = 0; i < count && i < max; i++) {
+    out[i] = all[i];
+  }
+  *out_count = count;
   return CIRA_OK;
 }
 
@@ -241,21 +264,17 @@ cira_status_t cira_tier_find(const char *name, uint32_t *out_id) {
   if (status != CIRA_OK) {
     return status;
   }
+  char near[sizeof T.tier[0].info.name]; /* the name may be far, see refresh */
+  if (snprintf(near, sizeof near, "%s", name) >= (int)sizeof near) {
+    return not_here(name);
+  }
   pthread_mutex_lock(&T.table);
-  cira__tier_t *t = tier_named(name);
-  if (t != NULL) {
-    *out_id = t->info.id;
-  }
+  cira__tier_t *t = tier_named(near);
+  uint32_t id = t != NULL ? t->info.id : 0;
   pthread_mutex_unlock(&T.table);
-  return t != NULL ? CIRA_OK : not_here(name);
-}
-
-cira_status_t cira_tier_refresh(void) {
-  cira_status_t status = cira__tier_ready();
-  if (status == CIRA_OK) {
-    pthread_mutex_lock(&T.table);
-    status = cira__tier_rescan();
-    pthread_mutex_unlock(&T.table);
+  if (t == NULL) {
+    return not_here(name);
   }
-  return status;
+  *out_id = id;
+  return CIRA_OK;
 }

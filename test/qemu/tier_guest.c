@@ -211,6 +211,22 @@ static void test_node_full(void **state) {
   assert_int_equal(cira_tier_alloc(600 * MIB, &o, &p), CIRA_E_NOMEM);
   assert_non_null(strstr(cira_status_detail(), "node:1"));
   assert_null(p);
+  /* Moving there when it is nearly full: said, and nothing is lost. */
+  uint64_t most = tier("node:1")->free_bytes - 16 * MIB;
+  uint8_t *large = block(most, "node:1", 0);
+  uint8_t *more = block(64 * MIB, "local", CIRA_TIER_F_SMALL);
+  memset(large, 1, most);
+  memset(more, 2, 64 * MIB);
+  cira_status_t status = cira_tier_set(more, 0, tier("node:1")->id, 0);
+  printf("  full: %s\n", cira_status_detail());
+  assert_int_equal(status, CIRA_E_NOMEM);
+  for (uint64_t i = 0; i < 64 * MIB; i += 64) {
+    assert_int_equal(more[i], 2);
+  }
+  assert_int_equal(cira_tier_free(large), CIRA_OK);
+  set(more, 0, tier("node:1")->id);
+  set(more, 0, CIRA_TIER_LOCAL_ID);
+  assert_int_equal(cira_tier_free(more), CIRA_OK);
 }
 
 /* What is used stays local, the rest goes to the node and comes back when it
