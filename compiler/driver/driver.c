@@ -31,7 +31,10 @@ static const char help[] =
     "prefetch,\n"
     "                         jump; or none, as -fno-cira\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
-    "                         cira-info --measure=FILE\n"
+    "                         cira-info --measure=FILE; default: built-in\n"
+    "                         figures. Without it, what cira-info --measure\n"
+    "                         --save has written, unless SOURCE_DATE_EPOCH is "
+    "set\n"
     "  --cira-emit=STAGE      print the functions that are changed instead of\n"
     "                         compiling, to the -o FILE or the standard "
     "output:\n"
@@ -49,6 +52,7 @@ typedef struct drive {
   bool on;
   const char *passes;  /* NULL: all */
   const char *machine; /* NULL: the default model */
+  bool chosen;         /* by -mcira-machine */
   const char *emit;    /* NULL: compile */
   const char *output;  /* of -o, if emitting */
   cira_link_t link;
@@ -123,6 +127,11 @@ static bool take_passes(drive_t *d, const char *list) {
 static bool take_machine(drive_t *d, const char *path) {
   json_error_t error;
   struct stat st;
+  d->chosen = true;
+  d->machine = NULL;
+  if (strcmp(path, "default") == 0) {
+    return true;
+  }
   FILE *file = *path ? fopen(path, "r") : NULL;
   if (!file) {
     return refuse(d, "cannot open machine model", path,
@@ -147,6 +156,28 @@ static bool take_machine(drive_t *d, const char *path) {
         cira__args_format("%s; cira-info --measure=FILE writes one", where));
   }
   json_decref(root);
+  return true;
+}
+
+/* Without -mcira-machine: this machine's own model, the user's before the
+ * system's, if it was measured. Not for builds that are to be the same
+ * everywhere, which say so by SOURCE_DATE_EPOCH. */
+static bool find_machine(drive_t *d) {
+  const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+  const char *places[] = {NULL, "/etc/cira/machine.json"};
+  if (d->chosen || !d->on || getenv("SOURCE_DATE_EPOCH")) {
+    return true;
+  }
+  if (config && config[0] == '/') {
+    places[0] = cira__args_format("%s/cira/machine.json", config);
+  } else if (home && home[0] == '/') {
+    places[0] = cira__args_format("%s/.config/cira/machine.json", home);
+  }
+  for (size_t i = 0; i < 2; i++) {
+    if (places[i] && access(places[i], F_OK) == 0) {
+      return take_machine(d, places[i]);
+    }
+  }
   return true;
 }
 
@@ -419,7 +450,7 @@ int cira__drive(const char *name, int argc, char **argv) {
   for (size_t i = 0; i < all.count; i++) {
     emitting |= value_of(all.items[i], "--cira-emit=") != NULL;
   }
-  if (!sort_out(&d, &all, emitting)) {
+  if (!sort_out(&d, &all, emitting) || !find_machine(&d)) {
     return 1;
   }
   /* clang's words come last in items[0..]; the plug-in's go in front, so that

@@ -164,6 +164,38 @@ def own_options(tools, _):
     return failures
 
 
+def own_model(tools, _):
+    """Without -mcira-machine: the measured model, where there is one."""
+    failures = []
+    source = tools.write("loops.c", BRANCHY)
+    config = tools.path("config")
+    os.makedirs(os.path.join(config, "cira"))
+    model = tools.write("config/cira/machine.json", common.EAGER)
+
+    def expect(pattern, *arguments, code=0, **names):
+        env = {"PATH": os.environ["PATH"], "HOME": tools.work, **names}
+        done = run([tools.cc, "-O2", "-c", source, "-o", tools.path("x.o"),
+                    "-Rpass=cira", *arguments], env=env)
+        said = done.stderr.decode()
+        if done.returncode != code or not re.search(pattern, said):
+            failures.append(f"{arguments} {names}: {done.returncode} {said}")
+
+    eager = "prefetched 1[0-9][0-9] iterations"
+    expect(eager, XDG_CONFIG_HOME=config)
+    expect(re.escape(f"-cira-machine={model}"), "-###", XDG_CONFIG_HOME=config)
+    expect("prefetched 20 ", XDG_CONFIG_HOME=config, SOURCE_DATE_EPOCH="1")
+    expect("prefetched 20 ", "-mcira-machine=default", XDG_CONFIG_HOME=config)
+    expect(eager, f"-mcira-machine={model}", SOURCE_DATE_EPOCH="1")
+    expect("^$", "-fno-cira", XDG_CONFIG_HOME=config)
+    os.makedirs(tools.path(".config"))
+    os.rename(os.path.join(config, "cira"), tools.path(".config/cira"))
+    expect(eager)
+    tools.write(".config/cira/machine.json", "{")
+    expect("^cira-cc: error: no machine model in '.*/.config/cira/machine.json'"
+           "; line 1: ", code=1)
+    return failures
+
+
 LIST = """
 #include <stdio.h>
 struct node { struct node *next; long key; };
@@ -496,5 +528,5 @@ if __name__ == "__main__":
     common.main(parser.parse_args(), {
         "same as clang": same_as_clang, "streams": streams,
         "own options": own_options, "untouched code": untouched,
-        "lists": lists, "internal failures": internal_failures,
+        "own model": own_model, "lists": lists, "internal failures": internal_failures,
         "kinds of builds": kinds_of_builds, "projects": projects})

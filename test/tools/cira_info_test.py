@@ -40,6 +40,8 @@ def info_refuses(c):
     c.refused([INFO, "--far", "shm:"], 2, "--measure")
     c.refused([INFO, "extra"], 2, "extra")
     c.refused([INFO, "--measure", "--far", "what:ever"], 2, "what:ever")
+    c.refused([INFO, "--save"], 2, "add --measure")
+    c.refused([INFO, "--measure=m.json", "--save"], 2, "without a file")
     c.refused([INFO, "--stats", "/etc/passwd"], 1, "/etc/passwd", "counters file")
     c.refused([INFO, "--stats", "/no/such"], 1, "/no/such")
 
@@ -99,10 +101,23 @@ def info_measure_for_compiler(c):
 
 
 @case
+def info_measure_saves(c):
+    """The model is where cira-cc looks, in folders that are made."""
+    env = dict(os.environ, XDG_CONFIG_HOME=c.path("config"))
+    done = c.run([INFO, "--measure", "--save", "--far", "host:"], 0, env=env)
+    path = c.path("config/cira/machine.json")
+    assert f"cira-info: wrote {path}" in done.stderr, done.stderr
+    with open(path, encoding="ascii") as f:
+        assert json.load(f)["local_latency_ns"] > 0
+
+
+@case
 def info_measure_refuses(c):
     where = f"shm:{c.path('none')}"
     c.refused([INFO, f"--measure={c.path('m.json')}", "--far", where], 1, c.path("none"))
     assert not os.path.exists(c.path("m.json"))
+    c.refused([INFO, "--measure", "--save"], 1, "set XDG_CONFIG_HOME or HOME",
+              env={"PATH": "/usr/bin"})
     c.refused([INFO, "--measure=/no/such/m.json"], 1, "/no/such/m.json")
     c.refused([INFO, "--measure", "--json"], 1, "what:ever",
               env=dict(os.environ, CIRA_FAR="what:ever"))

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cira-info/info.h"
@@ -38,6 +39,10 @@ static const char HELP[] =
     "                          FILE; with --json, print it. What cannot\n"
     "                          be measured here is left out of it, and\n"
     "                          the text says why\n"
+    "  -S, --save              with --measure: write the model where cira-cc\n"
+    "                          looks for it, "
+    "$XDG_CONFIG_HOME/cira/machine.json\n"
+    "                          (~/.config/cira/machine.json)\n"
     "  -f, --far=URL           a far place to measure, as for cira-run; may\n"
     "                          be repeated, the first is the model's.\n"
     "                          Default: CIRA_FAR, else shm:, with a\n"
@@ -63,6 +68,7 @@ static const char HELP[] =
 
 static const struct option LONG_OPTIONS[] = {
     {"measure", optional_argument, NULL, 'm'},
+    {"save", no_argument, NULL, 'S'},
     {"far", required_argument, NULL, 'f'},
     {"token-file", required_argument, NULL, 't'},
     {"stats", required_argument, NULL, 's'},
@@ -168,6 +174,7 @@ static void print_all(json_t *all, bool as_json) {
 
 typedef struct {
   bool measure;
+  bool save;
   bool json;
   const char *model_file; /* NULL = none */
   const char *stats;
@@ -178,12 +185,15 @@ typedef struct {
 
 static void parse_options(int argc, char **argv, options_t *o) {
   int c;
-  while ((c = getopt_long(argc, argv, "m::f:t:s:jhV", LONG_OPTIONS, NULL)) !=
+  while ((c = getopt_long(argc, argv, "m::Sf:t:s:jhV", LONG_OPTIONS, NULL)) !=
          -1) {
     switch (c) {
     case 'm':
       o->measure = true;
       o->model_file = optarg;
+      break;
+    case 'S':
+      o->save = true;
       break;
     case 'f':
       if (o->url_count == URL_MAX_COUNT) {
@@ -223,6 +233,12 @@ static void parse_options(int argc, char **argv, options_t *o) {
             argv[optind]);
     exit(2);
   }
+  if (o->save && (!o->measure || o->model_file != NULL)) {
+    fputs("cira-info: --save says where --measure writes; add --measure, "
+          "without a file\n",
+          stderr);
+    exit(2);
+  }
   if (o->url_count != 0 && !o->measure) {
     fputs("cira-info: --far names what --measure measures; add --measure\n",
           stderr);
@@ -256,6 +272,29 @@ static cira_status_t write_model(const json_t *model, const char *path) {
   return ok ? CIRA_OK : cannot_write(path);
 }
 
+/* Where cira-cc looks (compiler/driver/driver.c); makes the folders. NULL:
+ * the environment names none. Later calls overwrite the text. */
+static const char *default_model_file(void) {
+  static char path[4096];
+  const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+  const char *tail = "/cira/machine.json";
+  int n = -1;
+  if (config != NULL && config[0] == '/') {
+    n = snprintf(path, sizeof path, "%s%s", config, tail);
+  } else if (home != NULL && home[0] == '/') {
+    n = snprintf(path, sizeof path, "%s/.config%s", home, tail);
+  }
+  if (n < 0 || (size_t)n >= sizeof path) {
+    return NULL;
+  }
+  for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL;) {
+    *slash = '\0';
+    (void)mkdir(path, 0777); /* what fails, fails when the file is opened */
+    *slash = '/';
+  }
+  return path;
+}
+
 /* A file that cannot be written is found before the measurement, and one that
  * is there keeps its model when the measurement fails. */
 static cira_status_t measure(const options_t *o, json_t **out) {
@@ -267,7 +306,12 @@ static cira_status_t measure(const options_t *o, json_t **out) {
       .token_file =
           o->token_file != NULL ? o->token_file : getenv("CIRA_TOKEN_FILE"),
       .bindir = bindir};
-  const char *path = o->model_file;
+  const char *path = o->save ? default_model_file() : o->model_file;
+  if (o->save && path == NULL) {
+    return cira__fail(CIRA_E_INVALID,
+                      "--save has no place to write to: set XDG_CONFIG_HOME "
+                      "or HOME");
+  }
   bool fresh = path != NULL && access(path, F_OK) != 0;
   FILE *probe = path != NULL ? fopen(path, "ae") : NULL;
   if (path != NULL && probe == NULL) {
@@ -281,6 +325,9 @@ static cira_status_t measure(const options_t *o, json_t **out) {
   json_t *model = json_object_get(all, "machine_model");
   if (status == CIRA_OK && path != NULL) {
     status = write_model(model, path);
+    if (status == CIRA_OK && o->save) {
+      fprintf(stderr, "cira-info: wrote %s\n", path);
+    }
   } else if (fresh) {
     unlink(path);
   }
