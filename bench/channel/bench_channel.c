@@ -113,6 +113,68 @@ static void inline_receive(run_t *run, uint32_t index) {
   }
 }
 
+static void cursor_send(run_t *run, uint32_t index) {
+  (void)index;
+  uint32_t turn = 0;
+  cira_spsc_cursor_t tx = cira_spsc_sender_open(run->there, 8);
+  for (uint64_t i = 0; i < run->count; i++) {
+    while (cira_spsc_sender_send(&tx, &i, 8) != CIRA_OK) {
+      back_off(&turn);
+    }
+  }
+  cira_spsc_sender_close(&tx);
+}
+
+static void cursor_receive(run_t *run, uint32_t index) {
+  (void)index;
+  uint64_t got = 0;
+  uint32_t turn = 0;
+  cira_spsc_cursor_t rx = cira_spsc_receiver_open(run->there, 8);
+  for (uint64_t i = 0; i < run->count; i++) {
+    while (cira_spsc_receiver_receive(&rx, &got, 8) != CIRA_OK) {
+      back_off(&turn);
+    }
+    expect(got, i);
+  }
+  cira_spsc_receiver_close(&rx);
+}
+
+static void cursor_batch_send(run_t *run, uint32_t index) {
+  (void)index;
+  uint64_t batch[BATCH];
+  uint32_t turn = 0, sent;
+  cira_spsc_cursor_t tx = cira_spsc_sender_open(run->there, 8);
+  for (uint64_t i = 0; i < run->count; i += BATCH) {
+    for (uint32_t k = 0; k < BATCH; k++) {
+      batch[k] = i + k;
+    }
+    for (uint32_t at = 0; at < BATCH; at += sent) {
+      while (cira_spsc_sender_send_batch(&tx, batch + at, BATCH - at, 8,
+                                         &sent) != CIRA_OK) {
+        back_off(&turn);
+      }
+    }
+  }
+  cira_spsc_sender_close(&tx);
+}
+
+static void cursor_batch_receive(run_t *run, uint32_t index) {
+  (void)index;
+  uint64_t batch[BATCH];
+  uint32_t turn = 0, got;
+  cira_spsc_cursor_t rx = cira_spsc_receiver_open(run->there, 8);
+  for (uint64_t i = 0; i < run->count; i += got) {
+    while (cira_spsc_receiver_receive_batch(&rx, batch, BATCH, 8, &got) !=
+           CIRA_OK) {
+      back_off(&turn);
+    }
+    for (uint32_t k = 0; k < got; k++) {
+      expect(batch[k], i + k);
+    }
+  }
+  cira_spsc_receiver_close(&rx);
+}
+
 static void call_send(run_t *run, uint32_t index) {
   (void)index;
   for (uint64_t i = 0; i < run->count; i++) {
@@ -279,6 +341,9 @@ static const struct {
 } measures[] = {
     {"line_round_trip_ns", line_ping, line_pong, 1, 0, 16},
     {"spsc_8b_inline_ns", inline_send, inline_receive, 1, 0, 1},
+    {"spsc_8b_cursor_ns", cursor_send, cursor_receive, 1, 0, 1},
+    {"spsc_8b_cursor_batch32_ns", cursor_batch_send, cursor_batch_receive, 1, 0,
+     1},
     {"spsc_8b_call_ns", call_send, call_receive, 1, 0, 1},
     {"spsc_8b_batch32_ns", batch_send, batch_receive, 1, 0, 1},
     {"ck_spsc_8b_ns", ck_spsc_send, ck_spsc_receive, 1, 0, 1},

@@ -291,8 +291,10 @@ struct cira_channel {
   uint32_t inline_bytes; /* message_bytes, 0 when not for the inline forms */
   uint32_t own_bytes;    /* SPSC: how far ahead of its block the sender and */
   uint32_t ahead_bytes;  /* the receiver ask for lines */
-  uint64_t checksum;     /* of all above */
-  uint8_t pad0[40];
+  uint32_t batch_own_bytes; /* the same for batches */
+  uint32_t batch_ahead_bytes;
+  uint64_t checksum; /* of all above */
+  uint8_t pad0[32];
 
   uint32_t closed;     /* gate */
   uint32_t rx_waiting; /* announcements of sleeping receivers */
@@ -365,8 +367,9 @@ static inline void cira__spsc_advance(const cira_channel_t *c, uint64_t *block,
 }
 
 /* The sender asks for ownership of a block a few lines ahead. */
-static inline void cira__spsc_claim(const cira_channel_t *c) {
-  uint64_t ahead = c->tx.block + c->own_bytes;
+static inline void cira__spsc_claim_at(const cira_channel_t *c, uint64_t block,
+                                       uint64_t distance) {
+  uint64_t ahead = block + distance;
   ahead = ahead >= c->data_bytes ? ahead - c->data_bytes : ahead;
 #if defined(__x86_64__)
   /* the builtin gives a read prefetch unless told that the CPU has this; CPUs
@@ -377,15 +380,23 @@ static inline void cira__spsc_claim(const cira_channel_t *c) {
 #endif
 }
 
+static inline void cira__spsc_claim(const cira_channel_t *c) {
+  cira__spsc_claim_at(c, c->tx.block, c->own_bytes);
+}
+
 /* The receiver asks for a block a few lines ahead, if it is behind: at the
  * sender's heels that would take lines away which are about to be written. */
-static inline void cira__spsc_prefetch(const cira_channel_t *c) {
-  if (!c->rx.behind) {
-    return;
-  }
-  uint64_t ahead = c->rx.block + c->ahead_bytes;
+static inline void cira__spsc_prefetch_at(const cira_channel_t *c,
+                                          uint64_t block, uint64_t distance) {
+  uint64_t ahead = block + distance;
   ahead = ahead >= c->data_bytes ? ahead - c->data_bytes : ahead;
   __builtin_prefetch(cira__channel_data(c) + ahead, 0, 3);
+}
+
+static inline void cira__spsc_prefetch(const cira_channel_t *c) {
+  if (c->rx.behind) {
+    cira__spsc_prefetch_at(c, c->rx.block, c->ahead_bytes);
+  }
 }
 
 /* After messages were published (or slots given back): wakes the other side if
@@ -471,6 +482,274 @@ cira_spsc_try_receive(cira_channel_t *c, void *out, size_t bytes) {
    * of the slot are over when the sender writes it again */
   __atomic_store_n(&c->rx.pos, c->rx.pos + 1, __ATOMIC_RELEASE);
   cira__channel_signal(c, CIRA_CHANNEL_SENDER, 1);
+  return CIRA_OK;
+}
+
+/* ---- cursors -------------------------------------------------------------
+ * The inline forms with the position of their side in a variable of the caller,
+ * which the compiler keeps in registers: in a loop a message costs about half.
+ * Messages are visible one by one, as ever. From open to close the side uses
+ * nothing but the cursor; the other side may use what it likes. */
+
+typedef struct {
+  cira_channel_t *channel;
+  uint64_t pos, limit, block, offset, end;
+  uint64_t behind; /* receiver: its block was full when it came to it */
+} cira_spsc_cursor_t;
+
+/* Takes the sender's side of an SPSC channel.
+ *   bytes  of a message, in every call with this cursor; best a constant.
+ * Returns the cursor; for a channel of another kind or size of messages one
+ *   whose first send says CIRA_E_INVALID.
+ * Threads: the one sender. Cost: a few loads. */
+static inline cira_spsc_cursor_t cira_spsc_sender_open(cira_channel_t *c,
+                                                       size_t bytes) {
+  cira_spsc_cursor_t s;
+  s.channel = c;
+  s.pos = c->tx.pos;
+  s.limit = c->inline_bytes == bytes ? c->tx.limit : s.pos;
+  s.behind = 0;
+  s.block = c->tx.block;
+  s.offset = c->tx.offset;
+  s.end = c->tx.end;
+  return s;
+}
+
+/* Gives the side back.
+ * Threads: the one sender. */
+static inline void cira_spsc_sender_close(const cira_spsc_cursor_t *s) {
+  cira_channel_t *c = s->channel;
+  if (c->inline_bytes == 0) {
+    return; /* was never a cursor's */
+  }
+  c->tx.block = s->block;
+  c->tx.offset = s->offset;
+  c->tx.end = s->end;
+  /* relaxed: only for cira_channel_count */
+  __atomic_store_n(&c->tx.pos, s->pos, __ATOMIC_RELAXED);
+}
+
+/* No room is known of. Returns as cira_spsc_try_send.
+ * Threads: the one sender. */
+static inline cira_status_t cira__spsc_sender_room(cira_spsc_cursor_t *s,
+                                                   size_t bytes) {
+  cira_spsc_sender_close(s);
+  cira_status_t status = cira__spsc_room(s->channel, bytes);
+  s->limit = status == CIRA_OK ? s->channel->tx.limit : s->pos;
+  return status;
+}
+
+/* As cira_spsc_try_send.
+ * Returns as that.
+ * Threads: the one sender. Cost: below 1 ns for 8 bytes. */
+static inline CIRA_MUST_USE cira_status_t
+cira_spsc_sender_send(cira_spsc_cursor_t *s, const void *msg, size_t bytes) {
+  cira_channel_t *c = s->channel;
+  if (__builtin_expect(s->pos == s->limit ||
+                           __atomic_load_n(&c->closed, __ATOMIC_RELAXED),
+                       0)) {
+    cira_status_t status = cira__spsc_sender_room(s, bytes);
+    if (status != CIRA_OK) {
+      return status;
+    }
+  }
+  uint8_t *block = cira__channel_data(c) + s->block;
+  memcpy(block + s->offset, msg, bytes);
+  s->pos++;
+  /* pairs with: the acquire load in cira__spsc_ready */
+  __atomic_store_n((uint64_t *)(void *)block, s->pos, __ATOMIC_RELEASE);
+  s->offset += bytes;
+  if (s->pos == s->end) {
+    s->offset = sizeof(uint64_t);
+    cira__spsc_advance(c, &s->block, &s->end);
+    cira__spsc_claim_at(c, s->block, c->own_bytes);
+  }
+  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, 1);
+  return CIRA_OK;
+}
+
+/* Sends up to `count` messages that lie one after the other.
+ *   out_count  how many were sent, on CIRA_OK at least one.
+ * Returns as cira_spsc_try_send.
+ * Threads: the one sender. */
+static inline CIRA_MUST_USE cira_status_t
+cira_spsc_sender_send_batch(cira_spsc_cursor_t *s, const void *msgs,
+                            uint32_t count, size_t bytes, uint32_t *out_count) {
+  cira_channel_t *c = s->channel;
+  if (__builtin_expect(s->limit - s->pos < count ||
+                           __atomic_load_n(&c->closed, __ATOMIC_RELAXED),
+                       0)) {
+    cira_status_t status = cira__spsc_sender_room(s, bytes);
+    if (status != CIRA_OK) {
+      return status;
+    }
+  }
+  uint64_t room = s->limit - s->pos;
+  uint32_t todo = room < count ? (uint32_t)room : count;
+  const uint8_t *from = (const uint8_t *)msgs;
+  *out_count = todo;
+  uint32_t sent = todo;
+  while (todo > 0) {
+    uint8_t *block = cira__channel_data(c) + s->block;
+    uint64_t here = s->end - s->pos;
+    if (here == c->per_block && here <= todo &&
+        here * bytes == 64 - sizeof(uint64_t)) {
+      memcpy(block + sizeof(uint64_t), from, 64 - sizeof(uint64_t));
+      from += 64 - sizeof(uint64_t);
+    } else {
+      here = here < todo ? here : todo;
+      for (uint64_t i = 0; i < here; i++, from += bytes) {
+        memcpy(block + s->offset + i * bytes, from, bytes);
+      }
+    }
+    s->pos += here;
+    todo -= (uint32_t)here;
+    /* pairs with: the acquire load in cira__spsc_ready */
+    __atomic_store_n((uint64_t *)(void *)block, s->pos, __ATOMIC_RELEASE);
+    s->offset += here * bytes;
+    if (s->pos == s->end) {
+      s->offset = sizeof(uint64_t);
+      cira__spsc_advance(c, &s->block, &s->end);
+      cira__spsc_claim_at(c, s->block, c->batch_own_bytes);
+    }
+  }
+  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, sent);
+  return CIRA_OK;
+}
+
+/* Takes the receiver's side, as cira_spsc_sender_open.
+ * Returns the cursor; for another kind or size one whose first receive says
+ *   CIRA_E_INVALID.
+ * Threads: the one receiver. */
+static inline cira_spsc_cursor_t cira_spsc_receiver_open(cira_channel_t *c,
+                                                         size_t bytes) {
+  cira_spsc_cursor_t r;
+  r.channel = c;
+  r.pos = c->rx.pos;
+  r.limit = c->inline_bytes == bytes ? c->rx.ready : r.pos;
+  r.behind = c->rx.behind;
+  r.block = c->rx.block;
+  r.offset = c->rx.offset;
+  r.end = c->rx.end;
+  return r;
+}
+
+/* Gives the side back.
+ * Threads: the one receiver. */
+static inline void cira_spsc_receiver_close(const cira_spsc_cursor_t *r) {
+  cira_channel_t *c = r->channel;
+  if (c->inline_bytes == 0) {
+    return;
+  }
+  c->rx.ready = r->limit;
+  c->rx.behind = r->behind;
+  c->rx.block = r->block;
+  c->rx.offset = r->offset;
+  c->rx.end = r->end;
+}
+
+/* No message is known of. Returns as cira_spsc_try_receive.
+ * Threads: the one receiver. */
+static inline cira_status_t cira__spsc_receiver_look(cira_spsc_cursor_t *r,
+                                                     size_t bytes) {
+  cira_channel_t *c = r->channel;
+  const uint8_t *block = cira__channel_data(c) + r->block;
+  if (__builtin_expect(c->inline_bytes == bytes, 1)) {
+    /* pairs with: the release stores of the sender */
+    uint64_t sent = __atomic_load_n((const uint64_t *)(const void *)block,
+                                    __ATOMIC_ACQUIRE);
+    if (__builtin_expect(sent > r->pos, 1)) {
+      r->behind = sent >= r->end && r->offset == sizeof(uint64_t);
+      r->limit = sent < r->end ? sent : r->end;
+      return CIRA_OK;
+    }
+  }
+  cira_spsc_receiver_close(r);
+  cira_status_t status = cira__spsc_ready(c, bytes);
+  r->limit = status == CIRA_OK ? c->rx.ready : r->pos;
+  r->behind = 0;
+  return status;
+}
+
+static inline void cira__spsc_receiver_next(cira_spsc_cursor_t *r,
+                                            uint64_t distance) {
+  cira_channel_t *c = r->channel;
+  r->offset = sizeof(uint64_t);
+  cira__spsc_advance(c, &r->block, &r->end);
+  if (r->behind) {
+    cira__spsc_prefetch_at(c, r->block, distance);
+  }
+}
+
+/* As cira_spsc_try_receive.
+ * Returns as that.
+ * Threads: the one receiver. Cost: below 1 ns for 8 bytes. */
+static inline CIRA_MUST_USE cira_status_t
+cira_spsc_receiver_receive(cira_spsc_cursor_t *r, void *out, size_t bytes) {
+  cira_channel_t *c = r->channel;
+  if (__builtin_expect(r->pos == r->limit, 0)) {
+    cira_status_t status = cira__spsc_receiver_look(r, bytes);
+    if (status != CIRA_OK) {
+      return status;
+    }
+  }
+  memcpy(out, cira__channel_data(c) + r->block + r->offset, bytes);
+  r->pos++;
+  r->offset += bytes;
+  /* pairs with: the acquire load in cira__spsc_room */
+  __atomic_store_n(&c->rx.pos, r->pos, __ATOMIC_RELEASE);
+  if (r->pos == r->end) {
+    cira__spsc_receiver_next(r, c->ahead_bytes);
+  }
+  cira__channel_signal(c, CIRA_CHANNEL_SENDER, 1);
+  return CIRA_OK;
+}
+
+/* Receives up to `count` messages, one after the other.
+ *   out_count  how many, on CIRA_OK at least one.
+ * Returns as cira_spsc_try_receive.
+ * Threads: the one receiver. */
+static inline CIRA_MUST_USE cira_status_t cira_spsc_receiver_receive_batch(
+    cira_spsc_cursor_t *r, void *out, uint32_t count, size_t bytes,
+    uint32_t *out_count) {
+  cira_channel_t *c = r->channel;
+  uint8_t *to = (uint8_t *)out;
+  uint32_t got = 0;
+  while (got < count) {
+    if (r->pos == r->limit) {
+      cira_status_t status = got > 0 && !r->behind
+                                 ? CIRA_AGAIN
+                                 : cira__spsc_receiver_look(r, bytes);
+      if (status != CIRA_OK) {
+        if (got > 0) {
+          break;
+        }
+        return status;
+      }
+    }
+    const uint8_t *block = cira__channel_data(c) + r->block;
+    uint64_t here = r->limit - r->pos;
+    if (here == c->per_block && here <= count - got &&
+        here * bytes == 64 - sizeof(uint64_t)) {
+      memcpy(to, block + sizeof(uint64_t), 64 - sizeof(uint64_t));
+      to += 64 - sizeof(uint64_t);
+    } else {
+      here = here < count - got ? here : count - got;
+      for (uint64_t i = 0; i < here; i++, to += bytes) {
+        memcpy(to, block + r->offset + i * bytes, bytes);
+      }
+    }
+    got += (uint32_t)here;
+    r->pos += here;
+    r->offset += here * bytes;
+    if (r->pos == r->end) {
+      cira__spsc_receiver_next(r, c->batch_ahead_bytes);
+    }
+    /* pairs with: the acquire load in cira__spsc_room */
+    __atomic_store_n(&c->rx.pos, r->pos, __ATOMIC_RELEASE);
+  }
+  cira__channel_signal(c, CIRA_CHANNEL_SENDER, got);
+  *out_count = got;
   return CIRA_OK;
 }
 

@@ -41,6 +41,11 @@ struct cira_parker {
   /* Lets park return, now or at its next call. Any thread. */
   void (*unpark)(cira_parker_t *self);
   uint32_t is_task; /* parking runs other work: spinning first is a waste */
+  /* Tasks only, NULL for threads: lets others that are ready run; waits for a
+   * descriptor as cira_coro_wait_fd does. Only the owner calls them. */
+  void (*yield)(cira_parker_t *self);
+  cira_status_t (*wait_fd)(cira_parker_t *self, int fd, uint32_t events,
+                           uint64_t deadline_ns);
 };
 
 /* The parker of the caller: of the running coroutine, else of the thread.

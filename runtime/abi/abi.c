@@ -127,12 +127,12 @@ void cira_abi_load_end(int64_t ticket, void *to) {
 }
 
 void cira_abi_store_begin(void *p, void *from, int64_t bytes) {
-  cira_async_store(p, from, bytes);
+  cira__async_store(p, from, bytes);
 }
 
 int64_t cira_abi_store_begin_token(void *p, void *from, int64_t bytes) {
   int64_t token = cira_token_create();
-  cira_async_store(p, from, bytes);
+  cira__async_store(p, from, bytes);
   cira_token_signal(token);
   return token;
 }

@@ -15,8 +15,8 @@
  * the write on the same lane. So a fence only orders.
  * Threads: any. None of it is signal-safe.
  */
-#ifndef CIRA_ASYNC_H
-#define CIRA_ASYNC_H
+#ifndef CIRA_ASYNC_TICKET_H
+#define CIRA_ASYNC_TICKET_H
 
 #include "async/thread.h"
 #include "space/far.h"
@@ -50,7 +50,7 @@ void cira_async_load_begin_batch(const void *const *addresses,
 void cira_async_load_end(int64_t ticket, void *to);
 
 /* Stores bytes from local memory. */
-void cira_async_store(void *p, const void *from, int64_t bytes);
+void cira__async_store(void *p, const void *from, int64_t bytes);
 /* Orders the stores of this thread before what follows. */
 void cira_async_fence(void);
 /* A fence, and writes that are queued go out to their home. What plain stores

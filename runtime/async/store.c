@@ -8,7 +8,7 @@
 
 #define WARM_REQUESTS 8u /* writes are posted and not waited for */
 
-void cira_async_store(void *p, const void *from, int64_t bytes) {
+void cira__async_store(void *p, const void *from, int64_t bytes) {
   uint8_t *to = p;
   const uint8_t *src = from;
   cira_thread_t *t = cira_thread();

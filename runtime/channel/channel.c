@@ -11,6 +11,7 @@
 
 #define OWN_BLOCKS 48u
 #define AHEAD_BLOCKS 4u
+#define BATCH_BLOCKS 16u
 
 cira_channel_options_t cira_channel_options_default(void) {
   return (cira_channel_options_t){.size = sizeof(cira_channel_options_t),
@@ -99,6 +100,10 @@ static void layout(const cira_channel_options_t *o, cira_channel_t *c) {
     c->own_bytes *= c->block_bytes;
     c->ahead_bytes = (uint32_t)cira__min_u64(AHEAD_BLOCKS, blocks / 8);
     c->ahead_bytes *= c->block_bytes;
+    c->batch_own_bytes = (uint32_t)cira__min_u64(BATCH_BLOCKS, blocks / 9);
+    c->batch_own_bytes *= c->block_bytes;
+    c->batch_ahead_bytes = (uint32_t)cira__min_u64(BATCH_BLOCKS, blocks / 9);
+    c->batch_ahead_bytes *= c->block_bytes;
   } else {
     c->per_block = 1;
     c->used_bytes = CIRA__CHANNEL_WORD + o->message_bytes;

@@ -94,13 +94,27 @@ static void task_unpark(cira_parker_t *parker) {
   }
 }
 
+static void task_yield(cira_parker_t *parker) {
+  (void)parker;
+  cira_coro_yield();
+}
+
+static cira_status_t task_wait_fd(cira_parker_t *parker, int fd,
+                                  uint32_t events, uint64_t deadline_ns) {
+  (void)parker;
+  return cira_coro_wait_fd(fd, events, deadline_ns, NULL);
+}
+
 void cira__task_init(cira_coro_t *co, cira_sched_t *sched) {
   co->is_task = true;
   co->outer = NULL;
   co->sched = sched;
   co->leaf = co;
-  co->parker =
-      (cira_parker_t){.park = task_park, .unpark = task_unpark, .is_task = 1};
+  co->parker = (cira_parker_t){.park = task_park,
+                               .unpark = task_unpark,
+                               .is_task = 1,
+                               .yield = task_yield,
+                               .wait_fd = task_wait_fd};
   atomic_store_explicit(&co->token, 0, memory_order_relaxed);
   atomic_store_explicit(&co->cancelled, 0, memory_order_relaxed);
   atomic_store_explicit(&co->joining, 0, memory_order_relaxed);

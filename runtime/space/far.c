@@ -7,8 +7,13 @@
  */
 #include "space/far.h"
 
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "space/space_internal.h"
 
@@ -24,14 +29,15 @@ _Static_assert(PAGE_EMPTY == CIRA_FAR_EMPTY && PAGE_HOME == CIRA_FAR_HOME &&
 
 cira_far_t cira__far;
 
-static _Atomic uint32_t next_guard;
-static _Thread_local uint32_t my_guard = UINT32_MAX;
+static void guards_init(void);
 
 void cira_far_init(cira_space_t *s) {
   if (s == NULL) {
     memset(&cira__far, 0, sizeof cira__far);
     return;
   }
+  cira__requests_reset();
+  guards_init();
   cira__far.words = s->words;
   cira__far.chunk_state = s->chunk_state;
   cira__far.regions = (const uint8_t *)s->regions + offsetof(region_t, direct);
@@ -49,35 +55,109 @@ bool cira_far_any_managed(void) {
          atomic_load_explicit(&s->any_managed, memory_order_acquire);
 }
 
-/* ---- guards -------------------------------------------------------------- */
+/* ---- guards --------------------------------------------------------------
+ * A thread counts itself as a reader in a line of its own, so that plain stores
+ * will do where the kernel has membarrier: the fork then pays for the fence of
+ * all threads. Threads beyond the number of lines share the last one. */
+
+static bool fences_elsewhere; /* membarrier works */
+static pthread_key_t guard_key;
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+static _Thread_local uint32_t my_guard = UINT32_MAX;
+static _Thread_local uint32_t my_life; /* of the space that has the line */
+
+static long barrier_of_all(int command) {
+  return syscall(SYS_membarrier, command, 0, 0);
+}
+
+static void guard_end(void *at) {
+  cira_space_t *s = cira__far.space;
+  uint32_t mine = (uint32_t)(uintptr_t)at - 1;
+  my_guard = UINT32_MAX;
+  if (s != NULL && my_life == cira__far.life) {
+    atomic_store_explicit(&s->guards[mine].taken, 0, memory_order_release);
+  }
+}
+
+static void guard_setup(void) {
+  (void)pthread_key_create(&guard_key, guard_end);
+}
+
+/* A line for this thread, if there is one. */
+CIRA_COLD static void guard_take(cira_space_t *s) {
+  pthread_once(&guard_once, guard_setup);
+  my_guard = GUARDS - 1;
+  for (uint32_t i = 0; i < GUARDS - 1; i++) {
+    uint32_t none = 0;
+    if (atomic_compare_exchange_strong(&s->guards[i].taken, &none, 1)) {
+      my_guard = i;
+      (void)pthread_setspecific(guard_key, (void *)(uintptr_t)(i + 1));
+      break;
+    }
+  }
+}
+
+static void guards_init(void) {
+  static _Atomic uint32_t lives;
+  fences_elsewhere =
+      barrier_of_all(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+  cira__far.life = atomic_fetch_add(&lives, 1) + 1;
+}
+
+static inline bool guard_is_plain(void) {
+  return fences_elsewhere && my_guard < GUARDS - 1;
+}
 
 void cira_far_enter(void) {
   cira_space_t *s = cira__far.space;
   if (CIRA_UNLIKELY(s == NULL)) {
     return; /* nothing that could go */
   }
-  if (CIRA_UNLIKELY(my_guard == UINT32_MAX)) {
-    my_guard = atomic_fetch_add(&next_guard, 1) % GUARDS;
+  if (CIRA_UNLIKELY(my_guard == UINT32_MAX || my_life != cira__far.life)) {
+    my_life = cira__far.life;
+    guard_take(s);
   }
+  _Atomic uint32_t *readers = &s->guards[my_guard].readers;
   for (;;) {
-    atomic_fetch_add(&s->guards[my_guard].readers, 1); /* with: quiesce */
+    if (CIRA_LIKELY(guard_is_plain())) {
+      atomic_store_explicit(
+          readers, atomic_load_explicit(readers, memory_order_relaxed) + 1,
+          memory_order_relaxed);
+      atomic_signal_fence(memory_order_seq_cst); /* pairs with: quiesce */
+    } else {
+      atomic_fetch_add(readers, 1); /* pairs with: quiesce */
+    }
     if (CIRA_LIKELY(atomic_load(&s->gate) == 0)) {
       return;
     }
-    atomic_fetch_sub(&s->guards[my_guard].readers, 1);
+    cira_far_leave();
     sched_yield(); /* another thread forks */
   }
 }
 
 void cira_far_leave(void) {
   cira_space_t *s = cira__far.space;
-  if (CIRA_LIKELY(s != NULL)) {
-    atomic_fetch_sub_explicit(&s->guards[my_guard].readers, 1,
-                              memory_order_release);
+  if (CIRA_UNLIKELY(s == NULL)) {
+    return;
+  }
+  _Atomic uint32_t *readers = &s->guards[my_guard].readers;
+  if (CIRA_LIKELY(guard_is_plain())) {
+    atomic_store_explicit(
+        readers, atomic_load_explicit(readers, memory_order_relaxed) - 1,
+        memory_order_release);
+  } else {
+    atomic_fetch_sub_explicit(readers, 1, memory_order_release);
   }
 }
 
+/* The gate is shut: who counts himself after the fence sees that, and who did
+ * before is seen by us. */
 void cira__far_quiesce(cira_space_t *s) {
+  if (barrier_of_all(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 &&
+      errno == EPERM) { /* nobody in this process is plain; or a forked child */
+    (void)barrier_of_all(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    (void)barrier_of_all(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  }
   for (uint32_t i = 0; i < GUARDS; i++) {
     while (atomic_load(&s->guards[i].readers) != 0) {
       sched_yield();
@@ -171,7 +251,7 @@ static void lane_send(cira_space_t *s, lane_t *lane) {
 }
 
 /* Leaves one lane for another; either may be NULL. */
-static lane_t *lane_take(cira_space_t *s, lane_t *held, lane_t *wanted) {
+lane_t *cira__far_lane_take(cira_space_t *s, lane_t *held, lane_t *wanted) {
   if (held != wanted) {
     if (held != NULL) {
       lane_send(s, held);
@@ -184,8 +264,8 @@ static lane_t *lane_take(cira_space_t *s, lane_t *held, lane_t *wanted) {
   return wanted;
 }
 
-static void post_read(cira_space_t *s, lane_t *lane, uint32_t region,
-                      cira_far_read_t *r) {
+void cira__far_post_read(cira_space_t *s, lane_t *lane, uint32_t region,
+                         cira_far_read_t *r) {
   cira_fabric_t *f = lane->fabric;
   uint64_t offset = (uint64_t)(uintptr_t)r->from - s->base;
   cira_status_t status;
@@ -227,8 +307,8 @@ void cira_far_read_begin(cira_far_read_t *const *reads, uint32_t n) {
       }
       uint32_t w = cira_far_word(offset);
       if (state_of(w) == PAGE_HOME) {
-        held = lane_take(s, held, lane);
-        post_read(s, lane, region_of(w), r);
+        held = cira__far_lane_take(s, held, lane);
+        cira__far_post_read(s, lane, region_of(w), r);
         if (cira__profile_on()) {
           cira__watch_read(1, 0, 0);
         }
@@ -240,7 +320,7 @@ void cira_far_read_begin(cira_far_read_t *const *reads, uint32_t n) {
       }
     }
   }
-  lane_take(s, held, NULL);
+  cira__far_lane_take(s, held, NULL);
   cira__pager_leave(s);
   cira__signals_restore(saved);
 }
@@ -455,15 +535,15 @@ static void many_remote(cira_space_t *s, const claimed_t *c, uint32_t n,
       run = neighbours(c + i, n - i);
       lane_t *lane = lane_of(s, c[i].page);
       if (lane->index == turn) {
-        held = lane_take(s, held, lane);
+        held = cira__far_lane_take(s, held, lane);
         read[i].from = page_addr(s, c[i].page);
         read[i].to = buffer + (uint64_t)i * CIRA_PAGE_BYTES;
         read[i].bytes = run * CIRA_PAGE_BYTES;
-        post_read(s, lane, region_of(c[i].word), &read[i]);
+        cira__far_post_read(s, lane, region_of(c[i].word), &read[i]);
       }
     }
   }
-  lane_take(s, held, NULL);
+  cira__far_lane_take(s, held, NULL);
   for (uint32_t i = 0, run; i < n; i += run) {
     run = neighbours(c + i, n - i);
     posted_wait(s, &read[i]);
@@ -577,7 +657,7 @@ uint64_t cira_far_local_pages(void) {
 
 void cira__far_child(cira_space_t *s) {
   for (uint32_t i = 0; i < GUARDS; i++) {
-    atomic_store(&s->guards[i].readers, 0);
+    atomic_store(&s->guards[i].readers, 0); /* lines stay with their owners */
   }
   for (uint32_t i = 0; i < MANY_BUFFERS; i++) {
     memset(&many_buffer[i].lock, 0, sizeof many_buffer[i].lock);

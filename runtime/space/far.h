@@ -35,6 +35,7 @@ typedef struct {
   uint64_t region_stride; /* ... at regions + r * stride */
   const uint8_t *zeros;   /* CIRA_FAR_ZERO_PAGES pages */
   cira_space_t *space;
+  uint32_t life; /* counts the spaces of this process */
   bool direct;
 } cira_far_t;
 extern cira_far_t cira__far;
@@ -137,7 +138,7 @@ typedef enum {
 } cira_far_read_state_t;
 
 /* One read of bytes within one page; caller-owned, until it is done. */
-typedef struct {
+typedef struct cira_far_read {
   cira_fabric_op_t op;
   const void *from;
   void *to; /* local memory */

@@ -272,6 +272,8 @@ static cira_status_t home_again(cira_space_t *s) {
     s->lanes[i].op_head = s->lanes[i].op_tail = 0;
     s->lanes[i].ahead.active = false;
     s->lanes[i].reads_pending = s->lanes[i].reads_unsent = 0;
+    s->lanes[i].touches = 0;
+    memset(s->lanes[i].touch, 0, sizeof s->lanes[i].touch);
   }
   uint32_t parents_region = s->current_region;
   s->lane_count = 1; /* a child opens one; most forked processes end soon */

@@ -267,6 +267,7 @@ static void post_segs(cira_space_t *s, uint32_t region, uint64_t page,
                       lane_t *held) {
   lane_t *lane = lane_of(s, page);
   lane_lock(lane, held);
+  cira__home_changes(lane, page);
   cira_fabric_op_t *op = lane_op(s, lane);
   cira_status_t status;
   while ((status = lane->fabric->ops->post_write(
@@ -353,6 +354,9 @@ void cira__home_discard(cira_space_t *s, uint32_t region, uint64_t page,
   }
   lane_t *lane = lane_of(s, page);
   cira__lock(&lane->lock);
+  for (uint64_t i = 0; CIRA_UNLIKELY(lane->touches != 0) && i < n; i++) {
+    cira__home_changes(lane, page + i);
+  }
   cira_fabric_op_t *op = lane_op(s, lane);
   cira_status_t status;
   while ((status = lane->fabric->ops->post_discard(

@@ -52,6 +52,7 @@
 #define READAHEAD_MAX 256u /* pages */
 #define BLOCK_PAGES 64u    /* of the frame pool */
 #define BLOCK_BYTES ((uint64_t)BLOCK_PAGES * CIRA_PAGE_BYTES)
+#define TOUCHES 64u     /* pages on their way into the page table, per lane */
 #define POOL_MAX 32u    /* blocks, 8 MiB */
 #define POOL_RUN_MIN 4u /* shorter runs are copied by the kernel */
 #define LINES_MAX 64u   /* granules of a page */
@@ -87,6 +88,8 @@ enum {
 };
 
 typedef _Atomic uint32_t word_t;
+
+struct cira_far_read;
 
 /* A set of pages of one clock window. */
 typedef struct {
@@ -206,6 +209,12 @@ typedef struct {
   uint32_t op_head, op_tail;
   /* reads of far.c: not known to be done / of these, perhaps not sent yet */
   uint32_t reads_pending, reads_unsent;
+  /* pages that requests bring (request.c); stale: home has changed since */
+  uint32_t touches;
+  struct {
+    uint64_t page;
+    bool used, stale;
+  } touch[TOUCHES];
   uint8_t *bounce; /* READAHEAD_MAX pages for demand reads without a block */
   /* one read ahead */
   struct {
@@ -281,7 +290,8 @@ struct cira_space {
   uint32_t generation;      /* counts the forks behind this process */
   struct {
     _Atomic uint32_t readers; /* of home addresses, under way */
-    uint32_t pad[15];
+    _Atomic uint32_t taken;   /* 1: one thread's own, but for the last */
+    uint32_t pad[14];
   } guards[GUARDS]; /* a line for each; here, since copies of this code share
                      * a space */
 
@@ -431,6 +441,13 @@ void cira__home_close(cira_space_t *s);
 cira_status_t cira__home_lane_open(cira_space_t *s, uint32_t index);
 /* Opens a fresh region and makes it the one that is written. */
 cira_status_t cira__home_region_new(cira_space_t *s);
+/* To be called with the lane locked whenever something is posted that changes
+ * the home of a page: what was read before is old. */
+static inline void cira__home_changes(lane_t *lane, uint64_t page) {
+  for (uint32_t i = 0; CIRA_UNLIKELY(lane->touches != 0) && i < TOUCHES; i++) {
+    lane->touch[i].stale |= lane->touch[i].used && lane->touch[i].page == page;
+  }
+}
 /* Address of a page's home, or NULL when the fabric is not direct. */
 static inline uint8_t *home_direct(const cira_space_t *s, uint32_t region,
                                    uint64_t page) {
@@ -492,8 +509,16 @@ void cira__pool_frames_done(cira_space_t *s, uint8_t *frames, uint32_t n,
                             bool moved);
 
 /* far.c */
+/* Posts a read on a locked lane. */
+void cira__far_post_read(cira_space_t *s, lane_t *lane, uint32_t region,
+                         struct cira_far_read *r);
+/* Leaves one locked lane (and sends what was posted when that pays) for
+ * another; either may be NULL. Returns `wanted`. */
+lane_t *cira__far_lane_take(cira_space_t *s, lane_t *held, lane_t *wanted);
 /* Waits until nobody is between cira_far_enter and _leave; the gate is shut. */
 void cira__far_quiesce(cira_space_t *s);
+/* Forgets all requests: the space is new. */
+void cira__requests_reset(void);
 /* In a forked child: readers, buffers and requests were the parent's. */
 void cira__far_child(cira_space_t *s);
 

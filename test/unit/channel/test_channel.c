@@ -7,6 +7,7 @@
 #include "cira/channel.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -340,12 +341,178 @@ static void timed(void **state) {
   }
 }
 
+/* ---- cursors ------------------------------------------------------------- */
+
+/* Sends or receives up to 5 by one of the forms; how many. */
+static uint32_t some_out(cira_channel_t *c, uint64_t number, uint32_t how) {
+  uint64_t msg[5];
+  uint32_t n = 0, count = 1 + how % 5;
+  for (uint32_t i = 0; i < 5; i++) {
+    msg[i] = number + i;
+  }
+  if (how / 5 % 3 == 0) {
+    return cira_spsc_try_send(c, msg, 8) == CIRA_OK;
+  }
+  if (how / 5 % 3 == 1) {
+    cira_spsc_cursor_t tx = cira_spsc_sender_open(c, 8);
+    while (n < count && cira_spsc_sender_send(&tx, &msg[n], 8) == CIRA_OK) {
+      n++;
+    }
+    cira_spsc_sender_close(&tx);
+    return n;
+  }
+  (void)!cira_channel_send_batch(c, msg, count, CIRA_NO_WAIT, &n);
+  return n;
+}
+
+static uint32_t some_in(cira_channel_t *c, uint64_t number, uint32_t how) {
+  uint64_t msg[5];
+  uint32_t n = 0, count = 1 + how % 5;
+  if (how / 5 % 3 == 0) {
+    n = cira_spsc_try_receive(c, msg, 8) == CIRA_OK;
+  } else if (how / 5 % 3 == 1) {
+    cira_spsc_cursor_t rx = cira_spsc_receiver_open(c, 8);
+    while (n < count &&
+           cira_spsc_receiver_receive(&rx, &msg[n], 8) == CIRA_OK) {
+      n++;
+    }
+    cira_spsc_receiver_close(&rx);
+  } else {
+    (void)!cira_channel_receive_batch(c, msg, count, CIRA_NO_WAIT, &n);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    assert_int_equal(msg[i], number + i);
+  }
+  return n;
+}
+
+static void cursors(void **state) {
+  (void)state;
+  for (uint32_t k = 0; k < CIRA_COUNT(capacities); k++) {
+    cira_channel_options_t o = options(CIRA_CHANNEL_SPSC, 8, capacities[k]);
+    cira_channel_t *c;
+    uint64_t sent = 0, received = 0, x = 88172645463325252ull;
+    assert_int_equal(cira_channel_create(&o, &c), CIRA_OK);
+    for (int i = 0; i < 30000; i++) {
+      x ^= x << 13;
+      x ^= x >> 7;
+      x ^= x << 17;
+      if (x >> 40 & 1) {
+        sent += some_out(c, sent, (uint32_t)(x >> 41) & 0xff);
+      } else {
+        received += some_in(c, received, (uint32_t)(x >> 41) & 0xff);
+      }
+      assert_in_range(sent - received, 0, capacities[k]);
+      assert_int_equal(cira_channel_count(c), sent - received);
+    }
+    uint64_t msg = 7, out[8];
+    uint32_t n = 99;
+    cira_channel_close(c);
+    cira_spsc_cursor_t tx = cira_spsc_sender_open(c, 8);
+    assert_int_equal(cira_spsc_sender_send(&tx, &msg, 8), CIRA_E_CLOSED);
+    assert_int_equal(cira_spsc_sender_send_batch(&tx, &msg, 1, 8, &n),
+                     CIRA_E_CLOSED);
+    cira_spsc_sender_close(&tx);
+    cira_spsc_cursor_t rx = cira_spsc_receiver_open(c, 8);
+    while (cira_spsc_receiver_receive_batch(&rx, out, 8, 8, &n) == CIRA_OK) {
+      for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(out[i], received++);
+      }
+    }
+    assert_int_equal(received, sent);
+    assert_int_equal(cira_spsc_receiver_receive(&rx, out, 8), CIRA_E_CLOSED);
+    cira_spsc_receiver_close(&rx);
+    cira_channel_destroy(c);
+  }
+}
+
+static void cursors_refused(void **state) {
+  (void)state;
+  for (uint32_t kind = 0; kind < 2; kind++) {
+    cira_channel_options_t o = options(kind, 16, 8);
+    cira_channel_t *c;
+    uint64_t msg[2] = {1, 2};
+    uint32_t n = 77;
+    assert_int_equal(cira_channel_create(&o, &c), CIRA_OK);
+    assert_int_equal(cira_channel_try_send(c, msg), CIRA_OK);
+    cira_spsc_cursor_t tx = cira_spsc_sender_open(c, 8);
+    assert_int_equal(cira_spsc_sender_send(&tx, msg, 8), CIRA_E_INVALID);
+    assert_int_equal(cira_spsc_sender_send_batch(&tx, msg, 2, 8, &n),
+                     CIRA_E_INVALID);
+    cira_spsc_sender_close(&tx);
+    cira_spsc_cursor_t rx = cira_spsc_receiver_open(c, 8);
+    assert_int_equal(cira_spsc_receiver_receive(&rx, msg, 8), CIRA_E_INVALID);
+    assert_int_equal(cira_spsc_receiver_receive_batch(&rx, msg, 2, 8, &n),
+                     CIRA_E_INVALID);
+    cira_spsc_receiver_close(&rx);
+    assert_int_equal(n, 77);
+    assert_int_equal(msg[0], 1);
+    msg[0] = 0; /* the channel is as it was */
+    assert_int_equal(cira_channel_try_receive(c, msg), CIRA_OK);
+    assert_int_equal(msg[0], 1);
+    cira_channel_destroy(c);
+  }
+}
+
+#define PASSED 300000u
+static void *cursor_sender(void *arg) {
+  cira_spsc_cursor_t tx = cira_spsc_sender_open(arg, 8);
+  uint64_t msg[32];
+  for (uint64_t i = 0; i < PASSED;) {
+    uint32_t n = 1, count = (uint32_t)(i % 32) + 1;
+    for (uint32_t k = 0; k < count; k++) {
+      msg[k] = i + k;
+    }
+    cira_status_t status =
+        i / 1000 % 2 == 0 ? cira_spsc_sender_send(&tx, msg, 8)
+                          : cira_spsc_sender_send_batch(&tx, msg, count, 8, &n);
+    i += status == CIRA_OK ? n : 0;
+  }
+  cira_spsc_sender_close(&tx);
+  return NULL;
+}
+
+static void cursor_threads(void **state) {
+  (void)state;
+  cira_channel_options_t o = options(CIRA_CHANNEL_SPSC, 8, 256);
+  cira_channel_t *c;
+  pthread_t t;
+  uint64_t msg[32];
+  assert_int_equal(cira_channel_create(&o, &c), CIRA_OK);
+  assert_int_equal(pthread_create(&t, NULL, cursor_sender, c), 0);
+  cira_spsc_cursor_t rx = cira_spsc_receiver_open(c, 8);
+  for (uint64_t i = 0; i < PASSED + 31;) {
+    uint32_t n = 1;
+    cira_status_t status =
+        i / 700 % 2 == 0
+            ? cira_spsc_receiver_receive(&rx, msg, 8)
+            : cira_spsc_receiver_receive_batch(&rx, msg, 32, 8, &n);
+    for (uint32_t k = 0; status == CIRA_OK && k < n; k++) {
+      assert_int_equal(msg[k], i + k);
+    }
+    i += status == CIRA_OK ? n : 0;
+    if (i >= PASSED) {
+      break;
+    }
+  }
+  cira_spsc_receiver_close(&rx);
+  pthread_join(t, NULL);
+  cira_channel_destroy(c);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(order_and_limits),   cmocka_unit_test(runs),
-      cmocka_unit_test(close_and_drain),    cmocka_unit_test(bad_options),
-      cmocka_unit_test(bad_memory),         cmocka_unit_test(bad_arguments),
-      cmocka_unit_test(failing_allocation), cmocka_unit_test(timed),
+      cmocka_unit_test(order_and_limits),
+      cmocka_unit_test(runs),
+      cmocka_unit_test(close_and_drain),
+      cmocka_unit_test(bad_options),
+      cmocka_unit_test(bad_memory),
+      cmocka_unit_test(bad_arguments),
+      cmocka_unit_test(failing_allocation),
+      cmocka_unit_test(timed),
+      cmocka_unit_test(cursors),
+      cmocka_unit_test(cursors_refused),
+      cmocka_unit_test(cursor_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
