@@ -34,7 +34,8 @@ typedef struct {
   slot_t slot[SLOTS];
   uint16_t free, head, tail; /* lists through next */
   bool made;
-  uint8_t *frames; /* TOUCHES pages */
+  _Atomic uint32_t listed; /* slots in the list; a hint without the lock */
+  uint8_t *frames;         /* TOUCHES pages */
 } table_t;
 
 static table_t table[LANES_MAX];
@@ -79,6 +80,7 @@ static void slot_give(table_t *t, slot_t *slot) {
 void cira__requests_reset(void) {
   for (uint32_t i = 0; i < LANES_MAX; i++) {
     table[i].made = false;
+    atomic_store(&table[i].listed, 0);
   }
   atomic_store(&pending, 0);
 }
@@ -91,6 +93,7 @@ static void slot_append(table_t *t, slot_t *slot) {
     t->slot[t->tail].next = at;
   }
   t->tail = at;
+  (void)atomic_fetch_add_explicit(&t->listed, 1, memory_order_relaxed);
   (void)atomic_fetch_add_explicit(&pending, 1, memory_order_relaxed);
 }
 
@@ -274,6 +277,7 @@ static uint32_t lane_reap(cira_space_t *s, lane_t *lane, slot_t **out,
         t->tail = before;
       }
       lane->reads_pending -= !lost;
+      (void)atomic_fetch_sub_explicit(&t->listed, 1, memory_order_relaxed);
       (void)atomic_fetch_sub_explicit(&pending, 1, memory_order_relaxed);
       out[n++] = slot;
     } else {
@@ -343,7 +347,7 @@ uint32_t cira_request_reap(cira_reaped_t *out) {
   cira__pager_enter(s);
   for (uint32_t i = 0; i < LANES_MAX && n < CIRA_REAP_MAX; i++) {
     lane_t *lane = &s->lanes[i];
-    if (!table[i].made || table[i].head == NONE ||
+    if (atomic_load_explicit(&table[i].listed, memory_order_relaxed) == 0 ||
         !cira__trylock(&lane->lock)) {
       continue; /* who holds it looks at it himself */
     }

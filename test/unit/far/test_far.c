@@ -190,6 +190,11 @@ static void *churn(void *arg) {
 /* Both processes keep their view, while other threads allocate. */
 static void test_fork(void **state) {
   (void)state;
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  skip(); /* jemalloc takes more locks around a fork than it can count */
+#endif
+#endif
   start();
   enum { N = 4 * 1024 * 1024 / 8 };
   uint64_t *far = cira_far_alloc(N * 8, 4096);
