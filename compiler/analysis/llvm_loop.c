@@ -126,6 +126,12 @@ static int64_t percent_within(const cira_llvm_loops_t *loops, int64_t number,
   return percent;
 }
 
+int64_t cira_llvm_loop_runs_percent(const cira_llvm_loops_t *loops,
+                                    int64_t number, MlirBlock block) {
+  return percent_within(loops, number, cira_llvm_block_loop(block),
+                        cira_llvm_block_percent(block));
+}
+
 int64_t cira_llvm_loop_ops_percent(const cira_llvm_loops_t *loops,
                                    int64_t number) {
   int64_t sum = 0;
@@ -133,9 +139,7 @@ int64_t cira_llvm_loop_ops_percent(const cira_llvm_loops_t *loops,
       mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
   for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
     if (cira_llvm_loop_contains(loops, number, block)) {
-      sum += ops_in(block) * percent_within(loops, number,
-                                            cira_llvm_block_loop(block),
-                                            cira_llvm_block_percent(block));
+      sum += ops_in(block) * cira_llvm_loop_runs_percent(loops, number, block);
     }
   }
   return sum < 100 ? 100 : sum;
@@ -161,6 +165,12 @@ static bool read_loop(cira_llvm_loops_t *loops, int64_t number,
   loop->breaks = !mlirAttributeIsNull(entry(facts, "breaks"));
   loop->walks = !mlirAttributeIsNull(entry(facts, "walks"));
   loop->varies = !mlirAttributeIsNull(entry(facts, "varies"));
+  loop->interleaved = !mlirAttributeIsNull(entry(facts, "interleaved"));
+  loop->parallel = !mlirAttributeIsNull(entry(facts, "parallel"));
+  MlirAttribute single = entry(facts, "single");
+  if (!mlirAttributeIsNull(single) && mlirAttributeIsAString(single)) {
+    loop->single = mlirStringAttrGetValue(single);
+  }
   MlirAttribute why = entry(facts, "unbounded");
   loop->unbounded = !mlirAttributeIsNull(why) && mlirAttributeIsAString(why)
                         ? mlirStringAttrGetValue(why)

@@ -15,13 +15,16 @@
 #include <stdint.h>
 
 typedef struct cira_llvm_loop {
-  int64_t parent;  /* number of the loop around it; -1: none */
-  int64_t trips;   /* iterations, exactly or by profile; 0: not known */
-  int64_t percent; /* entries per 100 iterations of the parent */
-  bool varies;     /* runs differently often in each iteration of the parent */
-  bool breaks;     /* can be left in its middle */
-  bool walks;      /* follows a list: a value loaded from the last one */
-  bool bounded;    /* memory that each iteration reads may be read ahead */
+  int64_t parent;   /* number of the loop around it; -1: none */
+  int64_t trips;    /* iterations, exactly or by profile; 0: not known */
+  int64_t percent;  /* entries per 100 iterations of the parent */
+  bool varies;      /* runs differently often in each iteration of the parent */
+  bool breaks;      /* can be left in its middle */
+  bool walks;       /* follows a list: a value loaded from the last one */
+  bool parallel;    /* the program says that its iterations are independent */
+  bool interleaved; /* a pass has made another version, which runs mostly */
+  MlirStringRef single; /* why it may not be copied; empty: it may */
+  bool bounded;         /* memory that each iteration reads may be read ahead */
   MlirStringRef unbounded; /* why not, otherwise */
   MlirBlock header;
   MlirAttribute steps; /* of the header's arguments, per iteration; 0: none */
@@ -58,6 +61,11 @@ int64_t cira_llvm_loop_step(const cira_llvm_loops_t *loops, int64_t number,
  * chains in hash tables and rows of sparse graphs are short. */
 int64_t cira_llvm_loop_ops_percent(const cira_llvm_loops_t *loops,
                                    int64_t number);
+
+/* How often a block of loop `number`, or of one inside, runs in 100 iterations
+ * of that loop; a loop inside counts as above. */
+int64_t cira_llvm_loop_runs_percent(const cira_llvm_loops_t *loops,
+                                    int64_t number, MlirBlock block);
 
 /* An entry of `cira.facts`: a number, a unit, a text. */
 bool cira__fact_number(MlirOperation op, const char *name, int64_t *out_number);

@@ -9,6 +9,7 @@
 #include "mlir/CAPI/Pass.h"
 #include "mlir/CAPI/Support.h"
 #include "mlir/Dialect/LLVMIR/LLVMTypes.h"
+#include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -88,6 +89,15 @@ bool ciraValueGetConstant(MlirValue value, int64_t *out_number) {
   }
   *out_number = number.getValue().getSExtValue();
   return true;
+}
+
+void ciraOperationMarkCopy(MlirOperation wrapped) {
+  Operation *op = unwrap(wrapped);
+  AttrTypeReplacer replacer;
+  replacer.addReplacement([](FileLineColLoc at) {
+    return FileLineColLoc::get(at.getFilename(), at.getLine(), 2);
+  });
+  op->setLoc(cast<LocationAttr>(replacer.replace(Attribute(op->getLoc()))));
 }
 
 bool ciraTypeIsALLVMArray(MlirType type, uint64_t *out_count,

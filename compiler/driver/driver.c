@@ -28,8 +28,8 @@ static const char help[] =
     "clang, and these:\n"
     "  -fno-cira              plain clang; -fcira turns cira on again\n"
     "  -fcira=LIST            only the named changes, comma-separated: "
-    "prefetch,\n"
-    "                         jump; or none, as -fno-cira\n"
+    "interleave,\n"
+    "                         prefetch, jump; or none, as -fno-cira\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
     "                         cira-info --measure=FILE; default: built-in\n"
     "                         figures. Without it, what cira-info --measure\n"
@@ -74,7 +74,8 @@ static bool refuse(const drive_t *d, const char *what, const char *which,
 
 /* What -fcira= can name: the changes that the plug-in knows by the same names
  * (bridge/clang/Clang.cpp), and none, which stands alone. */
-static const char *const change_names[] = {"prefetch", "jump", "none"};
+static const char *const change_names[] = {"interleave", "prefetch", "jump",
+                                           "none"};
 enum { change_count = sizeof change_names / sizeof *change_names };
 
 /* "prefetch, ... or none", for messages. */

@@ -353,6 +353,65 @@ def CiraFinishLlvm : Pass<"cira-finish-llvm"> {
   }];
 }
 
+def CiraLlvmInterleave : Pass<"cira-llvm-interleave"> {
+  let summary = "walk the chains of many iterations at a time";
+  let description = [{
+    For loops of an `llvm.func` that came from C or C++ whose iterations each
+    follow a chain (a hash bucket, a list, a tree, a binary search): a second
+    version of the loop has many iterations under way. Each goes on until it
+    needs a line that may not be there, asks for it, and waits its turn while
+    the others go on.
+
+    An iteration is cut in two. The early part, up to the last wait, only reads
+    and computes; it is done step by step for a group of iterations. The late
+    part, with all effects, is done in the order of iterations. Sums that pass
+    through the chain may be of integers only, by one commuting operation.
+
+    Input: an `llvm.func` with the attribute `cira.facts`, and a call of
+    `@cira.count(loop, times)` that gives how often the loop runs after its
+    first iteration; the clang plug-in writes both. The loop must be bounded,
+    and nothing in it may write where its chains are read (`unwritten_in`).
+    Output: the second version, chosen if the loop runs long enough; a remark
+    for each loop with a chain says what was decided and by which figures.
+
+    ```mlir
+    llvm.func @cira.count(i64, i64)
+    llvm.func @lists(%heads: !llvm.ptr, %times: i64, %n: i64) -> i64
+        attributes {cira.facts = {loops = [ {bounded, parent = -1 : i64}, {parent = 0 : i64, percent = 200 : i64} ]}} {
+      %c0 = llvm.mlir.constant(0 : i64) : i64
+      %c1 = llvm.mlir.constant(1 : i64) : i64
+      %null = llvm.mlir.zero : !llvm.ptr
+      llvm.call @cira.count(%c0, %times) : (i64, i64) -> ()
+      llvm.br ^loop(%c0, %c0 : i64, i64)
+    ^loop(%i: i64, %s: i64):
+      %p = llvm.getelementptr %heads[%i] : (!llvm.ptr, i64) -> !llvm.ptr, !llvm.ptr
+      %head = llvm.load %p {cira.facts = {always, stride_bytes = 8 : i64, unwritten_in = 0 : i64}} : !llvm.ptr -> !llvm.ptr
+      llvm.br ^node(%head, %s : !llvm.ptr, i64) {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1, 0>}}
+    ^node(%at: !llvm.ptr, %t: i64):
+      %v = llvm.load %at {cira.facts = {always, unwritten_in = 0 : i64}} : !llvm.ptr -> i64
+      %u = llvm.add %t, %v : i64
+      %q = llvm.getelementptr %at[8] : (!llvm.ptr) -> !llvm.ptr, i8
+      %next = llvm.load %q {cira.facts = {always, unwritten_in = 0 : i64}} : !llvm.ptr -> !llvm.ptr
+      %end = llvm.icmp "eq" %next, %null : !llvm.ptr
+      llvm.cond_br %end, ^after(%u : i64), ^node(%next, %u : !llvm.ptr, i64) {cira.facts = {latch, loop = 1 : i64, percent = 100 : i64, steps = array<i64: 0, 0>}}
+    ^after(%w: i64):
+      %j = llvm.add %i, %c1 : i64
+      %done = llvm.icmp "eq" %j, %n : i64
+      llvm.cond_br %done, ^out(%w : i64), ^loop(%j, %w : i64, i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64}}
+    ^out(%r: i64):
+      llvm.return %r : i64
+    }
+    // a group of 128 lists; ^turn is the next step of a round:
+    //   ^node: store %at and %t to the slot, prefetch %at,
+    //          put the slot among those that go on, ^turn
+    //   ^go_on: load %at and %t; %v, %u, %next as above;
+    //          null: store %u to the slot, ^turn
+    //          otherwise: ^node(%next, %u)
+    //   ^late: %s + the slot's %u, %j, in the order of iterations
+    ```
+  }];
+}
+
 def CiraLlvmLookahead : Pass<"cira-llvm-lookahead"> {
   let summary = "look ahead in queues, rows and index arrays without an end";
   let description = [{

@@ -188,7 +188,8 @@ static bool find_list(const cira_llvm_loops_t *loops, int64_t number,
                       list_t *out_list) {
   intptr_t way = 0;
   MlirOperation latch = latch_of(loops, number, &way);
-  if (!loops->items[number].walks || mlirOperationIsNull(latch)) {
+  if (!loops->items[number].walks || loops->items[number].interleaved ||
+      mlirOperationIsNull(latch)) {
     return false;
   }
   MlirBlock header = loops->items[number].header;

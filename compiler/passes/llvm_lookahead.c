@@ -421,12 +421,15 @@ static void try_own(work_t *w, int64_t loop) {
 
 static void run_on(work_t *w) {
   for (int64_t i = 0; i < w->loops.count; i++) {
-    if (!mlirBlockIsNull(w->loops.items[i].header)) {
+    if (!mlirBlockIsNull(w->loops.items[i].header) &&
+        !w->loops.items[i].interleaved) {
       try_queue(w, i);
     }
   }
   for (int64_t i = 0; i < w->loops.count; i++) {
-    try_own(w, i);
+    if (!w->loops.items[i].interleaved) {
+      try_own(w, i);
+    }
   }
   for (int i = 0; i < w->count; i++) {
     cira_ahead_insert(&w->plans[i]);

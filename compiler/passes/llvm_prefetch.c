@@ -229,15 +229,17 @@ static void consider(work_t *w, MlirOperation op) {
   int64_t stride;
   int64_t number = cira__loop_of(op);
   const char *why, *unused;
-  if (number < 0 || !is_access(op, &address) ||
+  if (number < 0 || w->loops.items[number].interleaved ||
+      !is_access(op, &address) ||
       mlirAttributeIsNull(cira__attr_get(op, "cira.facts")) ||
-      cira__fact_has(op, "ahead") ||
+      cira__fact_has(op, "ahead") || cira__fact_has(op, "same") ||
       cira__fact_number(op, "stride_bytes", &stride)) {
     return; /* asked for, the same each time, or walked by the hardware */
   }
   int64_t parent = w->loops.items[number].parent;
   if (!add_candidate(w, op, number, &why) &&
-      (parent < 0 || !add_candidate(w, op, parent, &unused))) {
+      (parent < 0 || w->loops.items[parent].interleaved ||
+       !add_candidate(w, op, parent, &unused))) {
     missed(op, why);
   }
 }

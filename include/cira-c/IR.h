@@ -59,6 +59,11 @@ MLIR_CAPI_EXPORTED bool ciraOperationHasName(MlirOperation op,
 MLIR_CAPI_EXPORTED bool ciraValueGetConstant(MlirValue value,
                                              int64_t *out_number);
 
+/* Says that `op` is a copy, on other values, of the op it was cloned from and
+ * done only where that one would be: the clang plug-in then gives it all that
+ * the original has (flags, metadata, attributes of calls). */
+MLIR_CAPI_EXPORTED void ciraOperationMarkCopy(MlirOperation op);
+
 /* Is it an !llvm.array, and what of? `out_count` and `out_element` are
  * written only if it is. */
 MLIR_CAPI_EXPORTED bool ciraTypeIsALLVMArray(MlirType type, uint64_t *out_count,

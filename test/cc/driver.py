@@ -117,9 +117,11 @@ def own_options(tools, _):
     expect([*says, "-fno-cira"], 0, r"^$")
     expect([*says, "-fno-cira", "-fcira"], 0, "prefetched 20 ")
     expect([*says, "-fcira=prefetch"], 0, "prefetched 20 ")
+    expect([*says, "-fcira=interleave,prefetch"], 0, "prefetched 20 ")
+    expect([*says, "-fcira=interleave"], 0, r"^$")
     expect([*build, "-fcira=magic"], 1,
            "^cira-cc: error: unknown value in '-fcira=magic'; there are: "
-           "prefetch, (.*, )?none\n$")
+           "(.*, )?prefetch, (.*, )?none\n$")
     expect([*says, "-fcira=none"], 0, "^$")
     expect([*says, "-fcira=none", "-fcira=prefetch"], 0, "prefetched 20 ")
     expect([*build, "-fcira=prefetch,none"], 1, "write -fcira=none alone")

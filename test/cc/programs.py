@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs compiled by clang and by cira-cc must do the same.
 
-  programs.py --suite edge|csmith|loops|graphs|lists [--count N] [--seed N] [--all]
+  programs.py --suite edge|csmith|loops|graphs|lists|chains [--count N] [--seed N]
+              [--all]
 
 edge    the programs of edge/: constructs that MLIR loses or refuses, each with
         several sets of options, with every function sent through MLIR, and
@@ -13,6 +14,7 @@ loops   N files of 25 random loops over index arrays that end where memory ends:
 graphs  the same for N files of 12 loops that follow queues and visit rows.
 lists   N files of 12 random walks along lists that change during walks and
         between them, are freed, and are walked by two threads at once.
+chains  N files of 20 random loops over lists, trees, buckets and searches.
 Exit status 77: csmith is not installed.
 """
 import argparse
@@ -22,6 +24,7 @@ import shutil
 import subprocess
 import sys
 
+import chains
 import common
 import graphs
 import lists
@@ -150,6 +153,10 @@ def random_lists(tools, arguments):
     return random_programs(tools, arguments, lists, "walked again, ")
 
 
+def random_chains(tools, arguments):
+    return random_programs(tools, arguments, chains, "remark: interleaved ")
+
+
 if __name__ == "__main__":
     parser = common.options(argparse.ArgumentParser())
     parser.add_argument("--suite", required=True)
@@ -158,5 +165,6 @@ if __name__ == "__main__":
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
     suites = {"edge": edge, "csmith": csmith, "loops": random_loops,
-              "graphs": random_graphs, "lists": random_lists}
+              "graphs": random_graphs, "lists": random_lists,
+              "chains": random_chains}
     common.main(args, {args.suite: suites[args.suite]})

@@ -152,6 +152,7 @@ struct Change {
   const char *pass;
 };
 static constexpr Change changes[] = {
+    {"interleave", "cira-llvm-interleave"},
     {"prefetch", "cira-llvm-lookahead"},
     {"prefetch", "cira-llvm-prefetch"},
     {"jump", "cira-llvm-jump"}, // after those that split blocks
@@ -330,10 +331,11 @@ static bool isChanged(mlir::ModuleOp module) {
   return facts && facts.contains("changed");
 }
 
-/// The calls that markLast put in.
+/// The calls that markAhead put in.
 static void eraseMarkers(mlir::ModuleOp module) {
   module.walk([](mlir::LLVM::CallOp call) {
-    if (call.getCallee() == StringRef("cira.last")) {
+    if (call.getCallee() == StringRef("cira.last") ||
+        call.getCallee() == StringRef("cira.count")) {
       call.erase();
     }
   });
@@ -343,7 +345,7 @@ bool CiraPass::send(cira::Route &R, cira::Facts &facts,
                     OptimizationRemarkEmitter &ORE) {
   said.clear();
   cira::takeOut(R);
-  cira::markLast(R, facts);
+  cira::markAhead(R, facts);
   std::string why;
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::translateLLVMIRToModule(std::move(R.M), context.get(), false, true);
@@ -483,7 +485,25 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
 
 //===-- Entry -------------------------------------------------------------===//
 
+namespace {
+
+class FinitePass : public PassInfoMixin<FinitePass> {
+public:
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &) {
+    cira::markFinite(M);
+    return PreservedAnalyses::all();
+  }
+};
+
+} // namespace
+
 static void hook(PassBuilder &builder) {
+  builder.registerPipelineStartEPCallback(
+      [](ModulePassManager &manager, OptimizationLevel level) {
+        if (level != OptimizationLevel::O0) {
+          manager.addPass(FinitePass());
+        }
+      });
   builder.registerOptimizerEarlyEPCallback(
       [](ModulePassManager &manager, OptimizationLevel level) {
         if (level != OptimizationLevel::O0) {

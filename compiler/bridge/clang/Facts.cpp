@@ -55,6 +55,13 @@ private:
   std::string whyUnbounded(Loop &L);
   bool dependsOnIndex(Value *V, Loop &L);
   bool isWritten(LoadInst &load, Loop &L);
+  const std::vector<Instruction *> &writesOf(const Loop &L);
+  bool isApart(LoadInst &load, Loop &L);
+  void unwrittenIn(LoadInst &load, Loop &L);
+  void call(CallBase &C);
+  void chain(Loop &L, FactList &list, int64_t number);
+  bool isLinked(const LoadInst &load, const Loop &L);
+  bool hasChain(const Loop &L);
   int64_t extentBytes(Value *pointer, Loop &L);
   int64_t percent(const BasicBlock *B, const BasicBlock *of);
   std::optional<int64_t> walkBytes(Value *pointer, Loop &L);
@@ -69,6 +76,9 @@ private:
   TargetLibraryInfo &TLI;
   BlockFrequencyInfo &BFI;
   Facts facts;
+  DenseMap<const Loop *, int64_t> numbers;
+  DenseMap<const Loop *, std::vector<Instruction *>> writes;
+  DenseMap<const Loop *, bool> scoped; // has scopes of `restrict` inside
 };
 
 } // namespace
@@ -131,6 +141,7 @@ std::string Gather::whyUnbounded(Loop &L) {
   for (BasicBlock *B : L.blocks()) {
     Loop *inner = LI.getLoopFor(B);
     if (inner != &L && inner->getHeader() == B && !isMustProgress(inner) &&
+        !isFinite(R.F) &&
         isa<SCEVCouldNotCompute>(SE.getBackedgeTakenCount(inner))) {
       return "a loop inside may run forever";
     }
@@ -194,6 +205,144 @@ bool Gather::isWritten(LoadInst &load, Loop &L) {
     }
   }
   return false;
+}
+
+const std::vector<Instruction *> &Gather::writesOf(const Loop &L) {
+  auto [found, isNew] = writes.try_emplace(&L);
+  if (isNew) {
+    for (BasicBlock *B : L.blocks()) {
+      for (Instruction &I : *B) {
+        if (isa<NoAliasScopeDeclInst>(I)) {
+          scoped[&L] = true;
+        } else if (I.mayWriteToMemory() && !isa<AssumeInst>(I)) {
+          found->second.push_back(&I);
+        }
+      }
+    }
+  }
+  return found->second;
+}
+
+/// Does no iteration of L write where any iteration reads by this load? Scopes
+/// of `restrict` inside L hold for one iteration only.
+bool Gather::isApart(LoadInst &load, Loop &L) {
+  const std::vector<Instruction *> &all = writesOf(L);
+  if (all.empty() || L.isAnnotatedParallel()) {
+    return true;
+  }
+  BatchAAResults batch(AA);
+  batch.enableCrossIterationMode();
+  auto place = [&](Value *pointer, const Instruction &I) {
+    AAMDNodes tags = I.getAAMetadata();
+    if (scoped.lookup(&L)) {
+      tags.Scope = tags.NoAlias = nullptr;
+    }
+    return MemoryLocation::getBeforeOrAfter(pointer, tags);
+  };
+  MemoryLocation where = place(load.getPointerOperand(), load);
+  return none_of(all, [&](Instruction *I) {
+    if (auto *store = dyn_cast<StoreInst>(I)) {
+      return store->isUnordered()
+                 ? batch.alias(place(store->getPointerOperand(), *store),
+                               where) != AliasResult::NoAlias
+                 : isModSet(AA.getModRefInfo(I, where));
+    }
+    return isModSet(batch.getModRefInfo(I, where));
+  });
+}
+
+/// The outermost loop around the load in which nothing may write there.
+void Gather::unwrittenIn(LoadInst &load, Loop &L) {
+  const Loop *outermost = nullptr;
+  for (Loop *at = &L; at && at->getNumBlocks() < MaxLoopSize;
+       at = at->getParentLoop()) {
+    if (!isApart(load, *at)) {
+      break;
+    }
+    outermost = at;
+  }
+  if (outermost && load.isSimple()) {
+    facts.at[R.tagOf[&load]].push_back(
+        {.name = "unwritten_in", .number = numbers[outermost]});
+  }
+}
+
+/// Calls that do nothing, or nothing but compute.
+void Gather::call(CallBase &C) {
+  auto *intrinsic = dyn_cast<IntrinsicInst>(&C);
+  if (intrinsic && (isa<AssumeInst, NoAliasScopeDeclInst>(C) ||
+                    intrinsic->getIntrinsicID() == Intrinsic::sideeffect)) {
+    facts.at[R.tagOf[&C]].push_back({.name = "nothing", .unit = true});
+  } else if (C.doesNotAccessMemory() && C.willReturn() && C.doesNotThrow()) {
+    facts.at[R.tagOf[&C]].push_back({.name = "pure", .unit = true});
+  }
+}
+
+/// Why there may be no second copy of what is in the loop; NULL: there may.
+static const char *whySingle(const Loop &L) {
+  for (BasicBlock *B : L.blocks()) {
+    for (Instruction &I : *B) {
+      auto *C = dyn_cast<CallBase>(&I);
+      if (isa<AllocaInst>(I)) {
+        return "it takes room on the stack in each iteration";
+      }
+      if (C && (C->cannotDuplicate() || C->isConvergent())) {
+        return "there is a call that must stay the only one";
+      }
+      if (I.isEHPad() || I.getType()->isTokenTy()) {
+        return "exceptions are caught inside";
+      }
+    }
+  }
+  return nullptr;
+}
+
+/// Does the address follow from what L has found in the iteration before, by
+/// more than a step?
+bool Gather::isLinked(const LoadInst &load, const Loop &L) {
+  SmallVector<const Value *> work{load.getPointerOperand()};
+  SmallPtrSet<const Value *, 16> seen;
+  while (!work.empty() && seen.size() < 64) {
+    auto *I = dyn_cast<Instruction>(work.pop_back_val());
+    if (!I || !L.contains(I) || !seen.insert(I).second) {
+      continue;
+    }
+    if (!isa<PHINode>(I) || I->getParent() != L.getHeader()) {
+      append_range(work, I->operand_values());
+    } else if (SE.isSCEVable(I->getType()) &&
+               !isa<SCEVAddRecExpr>(SE.getSCEV(const_cast<Instruction *>(I)))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Is there a loop inside that may follow a chain?
+bool Gather::hasChain(const Loop &L) {
+  for (BasicBlock *B : L.blocks()) {
+    for (Loop *at = LI.getLoopFor(B); at != &L; at = at->getParentLoop()) {
+      for (Instruction &I : *B) {
+        auto *load = dyn_cast<LoadInst>(&I);
+        if (load && isLinked(*load, *at)) {
+          return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
+/// What a loop with loops inside needs to be known for its iterations to be
+/// interleaved.
+void Gather::chain(Loop &L, FactList &list, int64_t number) {
+  if (const char *why = whySingle(L)) {
+    list.push_back({.name = "single", .text = why});
+  }
+  if (L.isAnnotatedParallel()) {
+    list.push_back({.name = "parallel", .unit = true});
+  }
+  facts.counts.push_back({L.getHeader(), static_cast<unsigned>(number)});
+  facts.worthwhile = true;
 }
 
 /// At most so many bytes can be touched through this address in one run of the
@@ -266,11 +415,21 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
   if (!simple) {
     facts.at[R.tagOf[&I]].push_back({.name = "special", .unit = true});
   }
-  if (!pointer || SE.isLoopInvariant(SE.getSCEV(pointer), &L)) {
+  if (auto *load = dyn_cast<LoadInst>(&I)) {
+    unwrittenIn(*load, L);
+  } else if (auto *C = dyn_cast<CallBase>(&I)) {
+    call(*C);
+  }
+  if (!pointer) {
+    return;
+  }
+  if (SE.isLoopInvariant(SE.getSCEV(pointer), &L)) {
+    facts.at[R.tagOf[&I]].push_back({.name = "same", .unit = true});
     return;
   }
   FactList &list = facts.at[R.tagOf[&I]];
-  bool always = DT.dominates(I.getParent(), L.getLoopLatch());
+  BasicBlock *latch = L.getLoopLatch();
+  bool always = latch && DT.dominates(I.getParent(), latch);
   std::optional<int64_t> stride = strideBytes(pointer, L);
   if (always) {
     list.push_back({.name = "always", .unit = true});
@@ -332,6 +491,7 @@ bool Gather::walks(Loop &L) {
 void Gather::loop(Loop &L, int64_t parent) {
   auto number = static_cast<int64_t>(facts.loops.size());
   facts.loops.emplace_back();
+  numbers[&L] = number;
   BasicBlock *header = L.getHeader();
   std::string why = whyUnbounded(L);
   unsigned trips = SE.getSmallConstantTripCount(&L);
@@ -361,6 +521,9 @@ void Gather::loop(Loop &L, int64_t parent) {
     list.push_back({.name = "walks", .unit = true});
     facts.walks = true;
   }
+  if (why.empty() && !L.isInnermost() && hasChain(L)) {
+    chain(L, list, number);
+  }
   facts.loops[static_cast<size_t>(number)] = list;
   for (BasicBlock *B : L.blocks()) {
     if (LI.getLoopFor(B) != &L) {
@@ -380,10 +543,8 @@ void Gather::loop(Loop &L, int64_t parent) {
       }
       end.push_back(steps);
     }
-    if (L.getLoopLatch()) {
-      for (Instruction &I : *B) {
-        access(I, L, why.empty());
-      }
+    for (Instruction &I : *B) {
+      access(I, L, why.empty());
     }
   }
   for (Loop *inner : L) {
@@ -410,53 +571,139 @@ Facts gather(Route &R, FunctionAnalysisManager &FAM) {
   return Gather(R, FAM).run();
 }
 
-//===-- Addresses in the last iteration -----------------------------------===//
+//===-- What is known ahead -----------------------------------------------===//
 
-void markLast(Route &R, Facts &facts) {
-  if (facts.lasts.empty()) {
+namespace {
+
+/// Computes values in front of loops of the copy.
+class Ahead {
+public:
+  explicit Ahead(Route &R)
+      : R(R), F(*R.copy), DT(F), LI(DT), AC(F),
+        impl(Triple(R.F.getParent()->getTargetTriple())), TLI(impl, &R.F),
+        SE(F, TLI, AC, DT, LI), expander(SE, R.M->getDataLayout(), "cira") {}
+
+  void last(const Facts::Last &last);
+  void count(const Facts::Count &count);
+  void closeLoops();
+  void untag();
+
+private:
+  Instruction *frontOf(Loop *L);
+  Value *expand(const SCEV *what, Type *T, Instruction *before);
+  void mark(const char *name, ArrayRef<Value *> values, Instruction *before);
+
+  Route &R;
+  Function &F;
+  DominatorTree DT;
+  LoopInfo LI;
+  AssumptionCache AC;
+  TargetLibraryInfoImpl impl;
+  TargetLibraryInfo TLI;
+  ScalarEvolution SE;
+  SCEVExpander expander;
+};
+
+} // namespace
+
+/// The end of the block in front of the loop; null if there is no such block.
+Instruction *Ahead::frontOf(Loop *L) {
+  if (L && !L->getLoopPreheader()) {
+    InsertPreheaderForLoop(L, &DT, &LI, nullptr, false);
+  }
+  BasicBlock *front = L ? L->getLoopPreheader() : nullptr;
+  return front ? front->getTerminator() : nullptr;
+}
+
+/// The value as code; null if it cannot be computed there.
+Value *Ahead::expand(const SCEV *what, Type *T, Instruction *before) {
+  return !isa<SCEVCouldNotCompute>(what) &&
+                 expander.isSafeToExpandAt(what, before)
+             ? expander.expandCodeFor(what, T, before)
+             : nullptr;
+}
+
+void Ahead::mark(const char *name, ArrayRef<Value *> values,
+                 Instruction *before) {
+  SmallVector<Type *> types;
+  for (Value *V : values) {
+    types.push_back(V->getType());
+  }
+  auto *type = FunctionType::get(Type::getVoidTy(F.getContext()), types, false);
+  CallInst::Create(R.M->getOrInsertFunction(name, type), values, "",
+                   before->getIterator());
+}
+
+void Ahead::last(const Facts::Last &last) {
+  auto *load = cast<LoadInst>(R.toCopy[last.load]);
+  Loop *L = LI.getLoopFor(load->getParent());
+  Instruction *before = frontOf(L);
+  auto *rec =
+      L ? dyn_cast<SCEVAddRecExpr>(SE.getSCEV(load->getPointerOperand()))
+        : nullptr;
+  if (!before || !rec || rec->getLoop() != L || !rec->isAffine() ||
+      load->getPointerAddressSpace() != 0) {
     return;
   }
-  Function &F = *R.copy;
-  LLVMContext &C = F.getContext();
-  DominatorTree DT(F);
-  LoopInfo LI(DT);
-  AssumptionCache AC(F);
-  TargetLibraryInfoImpl impl(Triple(R.F.getParent()->getTargetTriple()));
-  TargetLibraryInfo TLI(impl, &R.F);
-  ScalarEvolution SE(F, TLI, AC, DT, LI);
-  SCEVExpander expander(SE, R.M->getDataLayout(), "cira");
-  Type *i64 = Type::getInt64Ty(C);
-  FunctionCallee marker = R.M->getOrInsertFunction(
-      "cira.last", Type::getVoidTy(C), i64, PointerType::get(C, 0), i64);
-  for (const Facts::Last &last : facts.lasts) {
-    auto *load = cast<LoadInst>(R.toCopy[last.load]);
-    Loop *L = LI.getLoopFor(load->getParent());
-    if (L && !L->getLoopPreheader()) {
-      InsertPreheaderForLoop(L, &DT, &LI, nullptr, false);
-    }
-    auto *rec =
-        L ? dyn_cast<SCEVAddRecExpr>(SE.getSCEV(load->getPointerOperand()))
-          : nullptr;
-    const SCEV *count = L ? SE.getBackedgeTakenCount(L) : nullptr;
-    if (!rec || rec->getLoop() != L || !rec->isAffine() ||
-        load->getPointerAddressSpace() != 0 || !L->getLoopPreheader() ||
-        isa<SCEVCouldNotCompute>(count)) {
-      continue;
-    }
-    Instruction *before = L->getLoopPreheader()->getTerminator();
-    const SCEV *end = rec->evaluateAtIteration(count, SE);
-    const SCEV *times = SE.getTruncateOrZeroExtend(count, i64);
-    if (!expander.isSafeToExpandAt(end, before) ||
-        !expander.isSafeToExpandAt(times, before)) {
-      continue;
-    }
-    Value *address =
-        expander.expandCodeFor(end, PointerType::get(C, 0), before);
-    Value *again = expander.expandCodeFor(times, i64, before);
-    CallInst::Create(marker,
-                     {ConstantInt::get(i64, last.number), address, again}, "",
-                     before->getIterator());
+  Type *i64 = Type::getInt64Ty(F.getContext());
+  const SCEV *count = SE.getBackedgeTakenCount(L);
+  if (isa<SCEVCouldNotCompute>(count)) {
+    return;
   }
+  const SCEV *end = rec->evaluateAtIteration(count, SE);
+  const SCEV *times = SE.getTruncateOrZeroExtend(count, i64);
+  if (!expander.isSafeToExpandAt(end, before)) {
+    return;
+  }
+  Value *again = expand(times, i64, before);
+  if (again) {
+    Value *address = expand(end, PointerType::get(F.getContext(), 0), before);
+    mark("cira.last", {ConstantInt::get(i64, last.number), address, again},
+         before);
+  }
+}
+
+void Ahead::count(const Facts::Count &count) {
+  Loop *L = LI.getLoopFor(cast<BasicBlock>(R.toCopy[count.header]));
+  Instruction *before = frontOf(L);
+  const SCEV *times = before ? SE.getBackedgeTakenCount(L) : nullptr;
+  if (!before || isa<SCEVCouldNotCompute>(times)) {
+    return;
+  }
+  Type *i64 = Type::getInt64Ty(F.getContext());
+  Value *again = expand(SE.getTruncateOrZeroExtend(times, i64), i64, before);
+  if (again) {
+    mark("cira.count", {ConstantInt::get(i64, count.number), again}, before);
+  }
+}
+
+/// What a loop computes leaves it through a PHI only. New ones go behind those
+/// that are there: Giveback.cpp counts on their order.
+void Ahead::closeLoops() {
+  SmallPtrSet<const PHINode *, 32> old;
+  for (BasicBlock &B : F) {
+    for (PHINode &phi : B.phis()) {
+      old.insert(&phi);
+    }
+  }
+  for (Loop *L : LI) {
+    formLCSSARecursively(*L, DT, &LI, &SE);
+  }
+  for (BasicBlock &B : F) {
+    SmallVector<PHINode *> added;
+    for (PHINode &phi : B.phis()) {
+      if (!old.contains(&phi)) {
+        added.push_back(&phi);
+      }
+    }
+    for (PHINode *phi : added) {
+      phi->moveBefore(B, B.getFirstNonPHIIt());
+    }
+  }
+}
+
+/// What is new here has no tag.
+void Ahead::untag() {
   SmallPtrSet<const Value *, 32> originals;
   for (const Instruction *I : R.byTag) {
     auto *copy = cast<Instruction>(R.toCopy[I]);
@@ -468,10 +715,27 @@ void markLast(Route &R, Facts &facts) {
   for (BasicBlock &B : F) {
     for (Instruction &I : B) {
       if (!originals.contains(&I)) {
-        I.setDebugLoc(DebugLoc()); // what is new here has no tag
+        I.setDebugLoc(DebugLoc());
       }
     }
   }
+}
+
+void markAhead(Route &R, Facts &facts) {
+  if (facts.lasts.empty() && facts.counts.empty()) {
+    return;
+  }
+  Ahead ahead(R);
+  for (const Facts::Last &last : facts.lasts) {
+    ahead.last(last);
+  }
+  for (const Facts::Count &count : facts.counts) {
+    ahead.count(count);
+  }
+  if (!facts.counts.empty()) {
+    ahead.closeLoops();
+  }
+  ahead.untag();
 }
 
 } // namespace cira

@@ -36,6 +36,8 @@ private:
   void mapCarried();
   Instruction *originalOf(const Instruction &I);
   Instruction *remade(Instruction &I);
+  Instruction *remadeFrom(Instruction &I, Instruction &original);
+  Instruction *duplicate(Instruction &I);
   Instruction *remadeCall(CallBase &I, CallBase &original);
   bool sameShape(const Instruction &I, const Instruction &original);
   void mapNames();
@@ -55,6 +57,7 @@ private:
   DenseMap<const Value *, Value *> ofOriginal;            // of R.F -> of `body`
   DenseMap<const Instruction *, Instruction *> originals; // of `body` -> of R.F
   DenseSet<const Instruction *> claimed;
+  DenseSet<const Instruction *> duplicates; // in `body`
   std::string wrong;
 };
 
@@ -128,7 +131,53 @@ Instruction *Rebuild::remadeCall(CallBase &I, CallBase &original) {
   return copy;
 }
 
+/// A copy of the original with the operands of `I`.
+Instruction *Rebuild::remadeFrom(Instruction &I, Instruction &original) {
+  Instruction *copy;
+  if (auto *call = dyn_cast<CallBase>(&original)) {
+    copy = remadeCall(cast<CallBase>(I), *call);
+  } else {
+    copy = original.clone();
+    for (unsigned i = 0; i < I.getNumOperands(); i++) {
+      copy->setOperand(i, I.getOperand(i));
+    }
+  }
+  if (R.weakened.contains(&original)) {
+    copy->dropPoisonGeneratingFlags();
+  }
+  return copy;
+}
+
+/// One more copy of an original, that a pass asked for; null if `I` is none.
+/// What the original says about its neighbours in the same iteration does not
+/// hold for a copy.
+Instruction *Rebuild::duplicate(Instruction &I) {
+  unsigned column;
+  unsigned tag = tagAt(I, column);
+  if (column != CopyColumn || tag == 0 || tag > R.byTag.size()) {
+    return nullptr;
+  }
+  Instruction &original = *R.byTag[tag - 1];
+  auto *call = dyn_cast<CallBase>(&original);
+  if (isa<PHINode>(original) || !sameShape(I, original) ||
+      (call && call->hasOperandBundles())) {
+    return nullptr;
+  }
+  Instruction *copy = remadeFrom(I, original);
+  for (unsigned kind :
+       {LLVMContext::MD_alias_scope, LLVMContext::MD_noalias,
+        LLVMContext::MD_access_group, LLVMContext::MD_loop,
+        LLVMContext::MD_mem_parallel_loop_access, LLVMContext::MD_DIAssignID}) {
+    copy->setMetadata(kind, nullptr);
+  }
+  duplicates.insert(copy);
+  return copy;
+}
+
 Instruction *Rebuild::remade(Instruction &I) {
+  if (Instruction *copy = duplicate(I)) {
+    return copy;
+  }
   Instruction *original = originalOf(I);
   Instruction *copy;
   if (!original) {
@@ -138,17 +187,7 @@ Instruction *Rebuild::remade(Instruction &I) {
     copy->setDebugLoc(DebugLoc());
     return copy;
   }
-  if (auto *call = dyn_cast<CallBase>(original)) {
-    copy = remadeCall(cast<CallBase>(I), *call);
-  } else {
-    copy = original->clone();
-    for (unsigned i = 0; i < I.getNumOperands(); i++) {
-      copy->setOperand(i, I.getOperand(i));
-    }
-  }
-  if (R.weakened.contains(original)) {
-    copy->dropPoisonGeneratingFlags();
-  }
+  copy = remadeFrom(I, *original);
   copy->setName(original->getName());
   ofOriginal[original] = copy;
   originals[copy] = original;
@@ -364,14 +403,14 @@ void Rebuild::locateNew() {
                                      B.getTerminator()->getNumSuccessors() - 1)
                                : nullptr) {
       for (Instruction &I : *next) {
-        if (originals.count(&I) && I.getDebugLoc()) {
+        if ((originals.count(&I) || duplicates.count(&I)) && I.getDebugLoc()) {
           loc = I.getDebugLoc();
           break;
         }
       }
     }
     for (Instruction &I : reverse(B)) {
-      if (originals.count(&I)) {
+      if (originals.count(&I) || duplicates.count(&I)) {
         loc = I.getDebugLoc();
       } else if (!isa<PHINode>(I)) {
         I.setDebugLoc(loc);

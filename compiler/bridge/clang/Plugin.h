@@ -4,6 +4,7 @@
 // extension point: everything scalar is done, nothing is vectorised yet.
 //
 //   Clang.cpp    entry point, options, the module pass, remarks
+//   Finite.cpp   which functions have no endless loops
 //   Facts.cpp    what LLVM knows about the loops of a function
 //   Takeout.cpp  a function -> a module of its own that MLIR can import
 //   Giveback.cpp a function as exported by MLIR -> into its old place
@@ -54,6 +55,12 @@ struct Facts {
     unsigned number;
   };
   std::vector<Last> lasts;
+  /// Loops whose number of iterations is wanted as a value in front of them.
+  struct Count {
+    const llvm::BasicBlock *header;
+    unsigned number; // of the loop
+  };
+  std::vector<Count> counts;
   bool worthwhile = false; // some access may be worth a pass
   bool watched = false;    // by a sanitizer that knows what may be read
   bool walks = false;      // some loop follows a list
@@ -79,6 +86,9 @@ struct Route {
 /// The column of the location of an original; a pass gives its new ops the
 /// location of the op they belong to, with another column.
 constexpr unsigned TagColumn = 1;
+/// The column of one more copy of the original, made by a pass
+/// (ciraOperationMarkCopy): done under the same conditions on other values.
+constexpr unsigned CopyColumn = 2;
 
 /// Why this function cannot be taken out; empty: it can.
 std::string whyNot(const llvm::Function &F);
@@ -86,13 +96,20 @@ std::string whyNot(const llvm::Function &F);
 /// Fills M, copy, toCopy and standIns.
 void takeOut(Route &R);
 
-/// Puts calls of cira.last(number, address in the last iteration, iterations
-/// after the first) into the copy, in front of each load's loop.
-void markLast(Route &R, Facts &facts);
+/// Puts what is known when a loop begins in front of it, in the copy, as calls:
+/// cira.last(number, address in the last iteration, iterations after the first)
+/// for loads, cira.count(loop, iterations after the first) for loops.
+void markAhead(Route &R, Facts &facts);
 
 /// Replaces the body of F by that of `from`, in a module that MLIR exported.
 /// False: F is as before, `why` says what is wrong.
 bool giveBack(Route &R, llvm::Function &from, std::string &why);
+
+/// Notes the functions of which it is known, before anything is optimised, that
+/// none of their loops and of those they may inline runs forever without doing
+/// anything: C lets `for (;;)` do so. Later, loops lose what says it.
+void markFinite(llvm::Module &M);
+bool isFinite(const llvm::Function &F);
 
 /// What LLVM knows about the loops of F.
 Facts gather(Route &R, llvm::FunctionAnalysisManager &FAM);
