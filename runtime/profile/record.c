@@ -42,10 +42,26 @@ static __thread uint32_t turn;
 /* ---- blocks ---------------------------------------------------------------
  */
 
+/* ThreadSanitizer follows mappings through libc: an address that is mapped
+ * again seems to be shared with whoever had it before. */
 static void *shared_map(long fd, uint64_t at, uint64_t bytes) {
+#ifdef CIRA__SYS_BY_LIBC
+  void *p =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, (off_t)at);
+  return p == MAP_FAILED ? NULL : p;
+#else
   long p =
       CIRA__SYS(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
   return p < 0 && p > -4096 ? NULL : (void *)p;
+#endif
+}
+
+static void shared_unmap(void *p, uint64_t bytes) {
+#ifdef CIRA__SYS_BY_LIBC
+  munmap(p, bytes);
+#else
+  CIRA__SYS(SYS_munmap, p, bytes, 0, 0, 0, 0);
+#endif
 }
 
 /* Makes room, so that a store can never meet a full disk. */
@@ -105,7 +121,7 @@ static cira_profile_block_t *block_take(uint16_t kind, uint16_t record_bytes) {
 
 static void block_leave(cira_profile_block_t *b) {
   if (b != NULL) {
-    CIRA__SYS(SYS_munmap, b, CIRA_PROFILE_BLOCK_BYTES, 0, 0, 0, 0);
+    shared_unmap(b, CIRA_PROFILE_BLOCK_BYTES);
   }
 }
 
@@ -282,7 +298,7 @@ static cira_status_t path_take(const char *path) {
 
 static void header_leave(void) {
   if (rec.header != NULL) {
-    CIRA__SYS(SYS_munmap, rec.header, CIRA_PROFILE_HEADER_BYTES, 0, 0, 0, 0);
+    shared_unmap(rec.header, CIRA_PROFILE_HEADER_BYTES);
     rec.header = NULL;
   }
 }
