@@ -95,7 +95,7 @@ typedef struct {
 
 /* One cache line that the device writes when the job has ended. */
 typedef struct {
-  _Alignas(64) cira_waitable_t ready;
+  __attribute__((aligned(64))) cira_waitable_t ready;
   uint64_t value; /* INSTALL: bytes; CHAIN: nodes; STREAM: elements that were
                      asked for; CALL: what the function returned (helper) or
                      bytes of the result (server) */
