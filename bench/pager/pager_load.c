@@ -123,6 +123,29 @@ static int chase(load_t *l) {
   return 0;
 }
 
+#define RUN_PAGES 9u
+
+/* Short runs of pages at random places: reading ahead of their ends is waste.
+ */
+static int runs(load_t *l) {
+  uint64_t state = 3;
+  uint64_t sum = 0;
+  uint64_t count = l->accesses / RUN_PAGES;
+  uint64_t began = 0;
+  for (uint64_t i = 0; i < count + count / 4; i++) {
+    if (i == count / 4) {
+      began = now_ns();
+    }
+    uint64_t p = next_random(&state) % (l->pages - RUN_PAGES);
+    for (uint64_t k = 0; k < RUN_PAGES; k++) {
+      sum += l->words[(p + k) * WORDS + 1] ^ i;
+    }
+  }
+  printf("{\"mean_ns\": %.1f, \"checksum\": \"%016" PRIx64 "\"}\n",
+         (double)(now_ns() - began) / (double)(count * RUN_PAGES), sum);
+  return 0;
+}
+
 static uint64_t read_all(const load_t *l) {
   uint64_t sum = 0;
   for (uint64_t i = 0; i < l->pages * WORDS; i++) {
@@ -229,6 +252,7 @@ static const struct {
 } MODES[] = {
     {"chase", chase, 1}, {"seq", sequential, 1}, {"dirty", dirty, 1},
     {"touch", touch, 1}, {"warm", warm_up, 0},   {"soak", soak, 1},
+    {"runs", runs, 1},
 };
 
 static uint64_t number(const char *text) {
@@ -266,8 +290,9 @@ int main(int argc, char **argv) {
     mode++;
   }
   if (mode == sizeof MODES / sizeof MODES[0] || l.pages == 0 ||
-      l.pages > UINT32_MAX || l.accesses == 0) {
-    fputs("usage: pager-load chase|seq|dirty|touch|warm|soak [--bytes N[kmg]]"
+      l.pages > UINT32_MAX || l.pages <= RUN_PAGES || l.accesses == 0) {
+    fputs("usage: pager-load chase|seq|dirty|touch|warm|soak|runs [--bytes "
+          "N[kmg]]"
           " [--accesses N] [--passes N] [--seconds N]\n",
           stderr);
     return 2;

@@ -142,6 +142,11 @@ typedef struct {
   uint64_t far_bytes;      /* allocated now */
   uint64_t far_bytes_peak; /* most ever */
   uint64_t forks;
+  uint64_t pages_ahead_late; /* read ahead, and waited for all the same */
+  uint64_t window_changes;   /* by the controller of read-ahead */
+  uint64_t window_pages;     /* now: pages of the largest sequential fetch */
+  uint64_t depth_changes;    /* of streams, by their controllers */
+  uint64_t depth_batches;    /* that a stream settled on last */
 } cira_far_stats_t;
 
 /* Reads the counters while everything goes on.

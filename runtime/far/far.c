@@ -255,6 +255,11 @@ cira_status_t cira_far_stats(cira_far_stats_t *out) {
       .far_bytes = NOW(far_bytes),
       .far_bytes_peak = NOW(far_bytes_peak),
       .forks = NOW(forks),
+      .pages_ahead_late = NOW(pages_ahead_late),
+      .window_changes = NOW(window_changes),
+      .window_pages = NOW(window_pages),
+      .depth_changes = NOW(depth_changes),
+      .depth_batches = NOW(depth_batches),
   };
   if (out->size > sizeof now) { /* a newer header: what we do not know is 0 */
     memset((char *)out + sizeof now, 0, out->size - sizeof now);

@@ -95,6 +95,23 @@ static const char *set_readahead(cira_settings_t *s, const char *name,
              : "not a number of pages from 1 (no read-ahead) to 256";
 }
 
+static const char *set_prefetch(cira_settings_t *s, const char *name,
+                                const char *value) {
+  static const char *const names[] = {"adaptive", "fixed"};
+  uint32_t fixed = 0;
+  (void)name;
+  bool ok = parse_name(value, names, CIRA_COUNT(names), &fixed);
+  s->space.readahead_fixed = fixed != 0;
+  return ok ? NULL : "neither adaptive nor fixed";
+}
+
+static const char *set_trace(cira_settings_t *s, const char *name,
+                             const char *value) {
+  (void)name;
+  s->space.control_trace = value;
+  return NULL;
+}
+
 static const char *set_deadline(cira_settings_t *s, const char *name,
                                 const char *value) {
   uint64_t ns = 0;
@@ -183,6 +200,7 @@ static const struct {
     {"CIRA_ONSTACK", set_onstack},   {"CIRA_FAR_SOCKET", set_other},
     {"CIRA_CHECK", set_other},       {"CIRA_HELPERS", set_other},
     {"CIRA_PLACE", set_other},       {"CIRA_PROFILE", set_other},
+    {"CIRA_PREFETCH", set_prefetch}, {"CIRA_PREFETCH_TRACE", set_trace},
 };
 
 static void warn_unknown(void) {

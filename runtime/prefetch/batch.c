@@ -8,7 +8,8 @@
  */
 #include "prefetch/stream_internal.h"
 
-#define AHEAD_MIN 6u /* batches: about 100 elements */
+#define DEPTH_MIN 2u
+#define DEPTH_STEP 64u /* elements between two looks at the depth */
 
 #define IN_PLACE 1024 /* elements, before it is looked again */
 
@@ -16,6 +17,10 @@ void cira__pointers_open(cira_stream_t *s, uint32_t target_bytes) {
   pointers_t *p = &s->pointers;
   p->target_bytes = target_bytes;
   p->head = p->tail = 0;
+  cira_control_init(&p->depth, atomic_load(&cira__batches_start), DEPTH_MIN,
+                    BATCHES - 2);
+  p->depth_seen = (cira_control_input_t){0};
+  p->depth_ns = 0;
 }
 
 static cira_far_read_t *read_of(pointers_t *p, uint32_t b, uint32_t i,
@@ -173,14 +178,55 @@ static batch_t *batch_at(pointers_t *p, uint64_t i) {
   return &p->batch[i % BATCHES];
 }
 
-/* How many batches are kept ahead: what was asked for, and what covers DRAM. */
+/* How many batches are kept ahead: what was asked for, and what the controller
+ * finds right. */
 static uint64_t ahead_of(const cira_stream_t *s) {
   int64_t window = atomic_load_explicit(&s->window, memory_order_relaxed);
   uint64_t want = ((uint64_t)window + BATCH - 1) / BATCH;
   if (s->pointers.target_bytes > CIRA_PAGE_BYTES / 4) {
     return 2;
   }
-  return want < AHEAD_MIN ? AHEAD_MIN : cira__min_u64(want, BATCHES - 2);
+  uint64_t depth = s->pointers.depth.window;
+  return want < depth ? depth : cira__min_u64(want, BATCHES - 2);
+}
+
+/* A batch that travelled was used (or dropped); time was spent waiting. Now and
+ * then the controller decides how many to keep ahead. */
+static void depth_count(pointers_t *p, const batch_t *b, bool used,
+                        uint64_t from_ns, uint64_t now_ns) {
+  cira_control_input_t *seen = &p->depth_seen;
+  seen->ahead += b->count;
+  seen->fetched += b->count;
+  seen->used += used ? b->count : 0;
+  seen->stall_ns += now_ns - from_ns;
+  if (p->depth_ns == 0) {
+    p->depth_ns = now_ns;
+    *seen = (cira_control_input_t){0};
+  }
+  if (seen->ahead < DEPTH_STEP) {
+    return;
+  }
+  seen->interval_ns = now_ns - p->depth_ns;
+  uint32_t before = p->depth.window;
+  (void)cira_control_step(&p->depth, seen);
+  if (p->depth.window != before) {
+    atomic_store_explicit(&cira__batches_start, p->depth.window,
+                          memory_order_relaxed);
+    cira_space_depth_changed(cira__far.space, p->depth.window);
+  }
+  *seen = (cira_control_input_t){0};
+  p->depth_ns = now_ns;
+}
+
+/* Gives every entry a place, and looks how long that took. */
+static void batch_take(pointers_t *p, uint32_t index, bool used) {
+  batch_t *b = &p->batch[index];
+  if (CIRA_LIKELY(b->unready == 0)) {
+    return;
+  }
+  uint64_t from_ns = cira__now_ns();
+  batch_settle(p, index);
+  depth_count(p, b, used, from_ns, cira__now_ns());
 }
 
 /* Drops batches until element k is in the oldest; makes the one it is in. */
@@ -191,7 +237,7 @@ static batch_t *batch_with(cira_stream_t *s, int64_t k) {
     if (k >= b->first && k < b->first + b->count) {
       return b;
     }
-    batch_settle(p, (uint32_t)(p->tail++ % BATCHES)); /* may be under way */
+    batch_take(p, (uint32_t)(p->tail++ % BATCHES), false);
   }
   batch_make(s, (uint32_t)(p->head++ % BATCHES), k);
   return batch_at(p, p->tail);
@@ -230,7 +276,7 @@ void cira__pointers_refill(cira_stream_t *s, cira_abi_front_t *front) {
     }
     batch_make(s, (uint32_t)(p->head++ % BATCHES), end);
   }
-  batch_settle(p, (uint32_t)(p->tail % BATCHES));
+  batch_take(p, (uint32_t)(p->tail % BATCHES), true);
   front->data = (uint8_t *)(void *)&b->at[k - b->first];
   front->step = sizeof b->at[0];
   front->left = b->first + b->count - k;

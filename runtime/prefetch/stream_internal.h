@@ -12,7 +12,11 @@
 #include "async/thread.h"
 #include "prefetch/stream.h"
 #include "profile/profile.h"
+#include "space/control.h"
 #include "space/far.h"
+
+/* Where the depth of streams of pointers starts (control.c). */
+extern _Atomic uint32_t cira__batches_start;
 
 #define BATCH 16u          /* addresses translated at a time */
 #define BATCHES 16u        /* kept; a power of two */
@@ -70,6 +74,9 @@ typedef struct {
   int64_t scale;
   uint32_t index_bytes; /* 0: pointers */
   uint32_t target_bytes;
+  cira_control_t depth; /* batches ahead, over requests */
+  cira_control_input_t depth_seen;
+  uint64_t depth_ns; /* of the last look */
   scratch_t buffers; /* target_bytes for each element of all batches */
   scratch_t reads;   /* two requests for each */
 } pointers_t;

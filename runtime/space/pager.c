@@ -113,6 +113,8 @@ static uint32_t stream_window(cira_space_t *s, uint64_t page, int32_t *step,
     if (t->window != 0 && (up || down)) {
       STAT_ADD(s, pages_ahead_hit, t->ahead);
       watch_hits(t->ahead, 0);
+      atomic_fetch_add_explicit(&s->controlled.used, t->ahead,
+                                memory_order_relaxed);
       t->ahead = 0;
       t->step = up ? 1 : -1;
       t->window = (uint32_t)cira__min_u64(t->window * 2, s->readahead_pages);
@@ -448,6 +450,8 @@ static void read_ahead(cira_space_t *s, uint64_t page, uint32_t window) {
             lane->ahead.block != NULL ? lane->ahead.block : lane->ahead.buf,
             lane->ahead.op);
   lane->ahead.active = true;
+  atomic_fetch_add_explicit(&s->controlled.ahead, span->total,
+                            memory_order_relaxed);
   for (uint32_t r = 0; r < span->count; r++) {
     for (uint32_t i = 0; i < span->run[r].n; i++) {
       uint64_t p = span->run[r].first + i;
@@ -489,6 +493,8 @@ static void fill(cira_space_t *s, uint64_t page, uint32_t old) {
     return;
   }
   fill_home(s, page, old, window, step, grown, &span);
+  atomic_fetch_add_explicit(&s->controlled.ahead, span.total - 1,
+                            memory_order_relaxed);
   uint64_t next = stream_moved(s, expected, span.next, step, span.total - 1);
   if (!s->direct && grown && step > 0) {
     read_ahead(s, next, window);
@@ -515,6 +521,8 @@ static void deliver(cira_space_t *s, uint64_t page) {
   if (n > 0) {
     STAT_ADD(s, pages_ahead_hit, n);
     watch_hits(n, CIRA_PROFILE_F_LATE);
+    STAT_ADD(s, pages_ahead_late, n);
+    atomic_fetch_add_explicit(&s->controlled.used, n, memory_order_relaxed);
     uint32_t window = (uint32_t)cira__min_u64(n * 2, s->readahead_pages);
     next = stream_moved(s, page, next, 1, 0);
     if (atomic_load(&s->free_pages) < (int64_t)window) {
@@ -638,11 +646,14 @@ bool cira_space_fault(cira_space_t *s, int signo, const siginfo_t *info,
   }
   cira__pager_leave(s);
   if (ours) {
+    uint64_t now_ns = cira__now_ns();
     STAT_ADD(s, faults, 1);
     STAT_ADD(s, wait_ns, cira__now_ns() - t0);
     if (CIRA_UNLIKELY(watched != 0)) {
       cira__watch_fault(watched, info->si_addr, ucontext, is_write(ucontext));
     }
+    STAT_ADD(s, wait_ns, now_ns - t0);
+    cira__readahead_fault(s, now_ns);
   }
   errno = saved_errno;
   return ours;

@@ -97,9 +97,6 @@ static cira_status_t options_fill(cira_space_t *s,
     return cira__fail(CIRA_E_INVALID, "%u lanes: at most %u are possible",
                       o->lanes, LANES_MAX);
   }
-  if (o->readahead_pages == 0) {
-    o->readahead_pages = 64;
-  }
   if (o->readahead_pages > READAHEAD_MAX) {
     return cira__fail(CIRA_E_INVALID,
                       "read-ahead of %u pages: at most %u are possible",
@@ -118,8 +115,7 @@ static void budget_init(cira_space_t *s) {
   uint64_t batch = s->local_pages / 32;
   s->batch_pages =
       (uint32_t)cira__min_u64(cira__max_u64(batch, 4), WINDOW_PAGES / 2);
-  s->readahead_pages = (uint32_t)cira__max_u64(
-      1, cira__min_u64(s->opt.readahead_pages, s->local_pages / 8));
+  cira__readahead_init(s);
   s->low_pages = (int64_t)cira__max_u64(2, cira__min_u64(s->batch_pages, 64));
   s->stats->local_bytes = s->opt.local_bytes;
 }
@@ -265,6 +261,7 @@ void cira_space_destroy(cira_space_t *s) {
   cira__space = NULL;
   cira__space_lo = cira__space_hi = 0;
   s->map->fini(s);
+  cira__readahead_fini(s);
   cira__home_close(s);
   tables_destroy(s);
   if (!s->direct) {

@@ -53,7 +53,10 @@ typedef struct {
   uint32_t granule_bytes;   /* unit of dirty deltas, 64..4096; 0 = 64 */
   uint32_t lanes;           /* connections; 0 = 1 direct, else cpus / 2, 1..4 */
   uint64_t deadline_ns;     /* of any far access; 0 = 10 s */
-  uint32_t readahead_pages; /* largest sequential fetch; 0 = 64 */
+  uint32_t readahead_pages; /* largest sequential fetch; 0 = 64 at first, as
+                               the controller likes then */
+  bool readahead_fixed;     /* no controller */
+  const char *control_trace; /* file for what the controller saw; NULL: none */
   bool no_huge_pages;
   const char *url;        /* NULL = "host:" */
   const char *token_file; /* NULL = none */
@@ -88,7 +91,12 @@ typedef struct {
   uint64_t local_bytes;  /* the budget */
   uint64_t native_pages; /* pages in chunks the kernel fills itself */
   uint64_t forks;
-  uint64_t discards; /* pages given back to the server */
+  uint64_t discards;         /* pages given back to the server */
+  uint64_t pages_ahead_late; /* read ahead, and waited for all the same */
+  uint64_t window_changes;   /* by the controller of read-ahead */
+  uint64_t window_pages;     /* largest sequential fetch now */
+  uint64_t depth_changes;    /* of streams, by their controllers */
+  uint64_t depth_batches;    /* that a stream settled on last */
 } cira_space_stats_t;
 
 void cira_space_options_default(cira_space_options_t *opt);
@@ -196,6 +204,14 @@ CIRA_MUST_USE cira_status_t cira_space_home(cira_space_t *s,
 uint32_t cira_space_home_serial(const cira_space_t *s);
 const char *cira_space_url(const cira_space_t *s);
 const char *cira_space_token_file(const cira_space_t *s); /* NULL: none */
+
+/* The window of the controller of read-ahead, in pages; setting it starts from
+ * there and keeps its bounds. Threads: any; not signal-safe. */
+uint32_t cira_space_window(const cira_space_t *s);
+void cira_space_window_set(cira_space_t *s, uint32_t pages);
+
+/* For the statistics: a stream keeps another number of batches ahead. */
+void cira_space_depth_changed(cira_space_t *s, uint32_t batches);
 
 /* Resolves the fault of a signal handler.
  * Returns true when the address is ours and the access can be retried; false

@@ -40,6 +40,7 @@
 
 #include "fabric/fabric.h"
 #include "profile/profile.h"
+#include "space/control.h"
 #include "space/space.h"
 
 #define CHUNK_LOG2 21
@@ -271,7 +272,7 @@ struct cira_space {
   _Atomic int64_t free_pages;
   int64_t low_pages;    /* evict ahead of need below this */
   uint32_t batch_pages; /* freed at a time */
-  uint32_t readahead_pages;
+  _Atomic uint32_t readahead_pages;
 
   /* clock; guarded by evict_lock */
   cira_lock_t evict_lock;
@@ -330,6 +331,15 @@ struct cira_space {
   pthread_t handler;
   int handler_stop_fd;
 
+  /* the controller of read-ahead; guarded by stream_lock, but for the counts */
+  cira_control_t control;
+  struct {
+    _Atomic uint64_t ahead, used; /* pages of recognised walks */
+    _Atomic uint32_t faults;
+    cira_control_input_t before; /* counts at the last step */
+    uint64_t at_ns;
+    int trace_fd; /* -1: none */
+  } controlled;
   stream_t streams[STREAMS];
   cira_lock_t stream_lock;
   uint32_t stream_clock;
@@ -421,6 +431,12 @@ void cira__pages_arrive(cira_space_t *s, uint64_t page, uint32_t n,
                         uint8_t *frames);
 /* Completes the read ahead of a locked lane, if any. */
 void cira__ahead_complete(cira_space_t *s, lane_t *lane);
+
+/* readahead.c */
+void cira__readahead_init(cira_space_t *s);
+void cira__readahead_fini(cira_space_t *s);
+/* Counts a fault; now and then lets the controller decide. */
+void cira__readahead_fault(cira_space_t *s, uint64_t now_ns);
 
 /* evict.c */
 /* Frees at least `want` pages when `block`, else tries once. `held` is the lane

@@ -56,6 +56,11 @@ static const struct {
     C(native_pages, MAX),
     C(forks, SUM),
     C(discards, SUM),
+    C(pages_ahead_late, SUM),
+    C(window_changes, SUM),
+    C(window_pages, MAX),
+    C(depth_changes, SUM),
+    C(depth_batches, MAX),
 };
 #undef C
 
