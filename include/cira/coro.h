@@ -124,11 +124,20 @@ typedef struct {
 
 typedef int64_t (*cira_task_fn_t)(void *argument);
 
+/* How descriptors are waited for. */
+typedef enum {
+  CIRA_SCHED_BEST = 0,     /* io_uring where a probe finds it working */
+  CIRA_SCHED_IO_URING = 1, /* waits go to the kernel together */
+  CIRA_SCHED_EPOLL = 2,    /* two system calls a wait */
+} cira_sched_poller_t;
+
 typedef struct {
   uint32_t size;         /* of this struct */
   uint32_t thread_count; /* 0: 1, the caller of run; more: they steal */
   uint32_t keep;         /* run returns only after cira_sched_stop */
   uint32_t spin_ns;      /* how long an idle thread looks before it sleeps */
+  uint32_t poller;       /* cira_sched_poller_t */
+  uint32_t reserved;
   cira_coro_options_t stacks;
 } cira_sched_options_t;
 
@@ -137,12 +146,19 @@ typedef struct {
 CIRA_API cira_sched_options_t cira_sched_options_default(void);
 
 /* Makes a scheduler without tasks.
- * Returns CIRA_OK; CIRA_E_INVALID for NULL or an options struct of a foreign
- *   size; CIRA_E_RANGE above 256 threads; CIRA_E_SYSTEM when the kernel gives
- * no epoll or event descriptor; CIRA_E_NOMEM; as cira_coro_pool_create.
+ * Returns CIRA_OK; CIRA_E_INVALID for NULL, an options struct of a foreign size
+ *   or an unknown poller; CIRA_E_RANGE above 256 threads; CIRA_E_SYSTEM when
+ *   the kernel gives no epoll or event descriptor; CIRA_E_UNSUPPORTED when
+ *   io_uring was asked for and cannot be had (the detail says why);
+ *   CIRA_E_NOMEM; as cira_coro_pool_create.
  * Threads: any. */
 CIRA_API CIRA_MUST_USE cira_status_t
 cira_sched_create(const cira_sched_options_t *opt, cira_sched_t **out);
+
+/* Returns how its tasks wait for descriptors: "io_uring" or "epoll" (if any of
+ *   its threads does); "" for NULL.
+ * Threads: any. */
+CIRA_API const char *cira_sched_poller(const cira_sched_t *sched);
 
 /* Frees it, with all tasks that have not ended. Not while it runs: that is
  * CIRA_E_BUSY and frees nothing. NULL is allowed.
@@ -206,15 +222,14 @@ CIRA_API cira_task_t cira_task_self(void);
  * Threads: any. */
 CIRA_API CIRA_MUST_USE cira_status_t cira_coro_sleep_until(uint64_t point_ns);
 
-/* Waits until a file descriptor is ready, through epoll (outside of tasks:
- * poll). One waiter per descriptor and thread at a time.
+/* Waits until a file descriptor is ready, through io_uring or epoll (outside of
+ * tasks: poll). One waiter per descriptor and thread at a time.
  *   events  POLLIN, POLLOUT, POLLPRI, POLLRDHUP; also 0.
  *   out     the events that are there, with POLLERR and POLLHUP; may be NULL.
  * Returns CIRA_OK; CIRA_E_DEADLINE; CIRA_E_CANCELLED; CIRA_E_BUSY when another
- *   task waits for it; CIRA_E_INVALID for a bad descriptor or event;
- *   CIRA_E_UNSUPPORTED for what cannot be polled (regular files);
- *   CIRA_E_SYSTEM.
- * Threads: any. */
+ *   task waits for it (epoll only: io_uring lets several wait); CIRA_E_INVALID
+ * for a bad descriptor or event; CIRA_E_UNSUPPORTED for what cannot be polled
+ * (regular files, directories); CIRA_E_SYSTEM. Threads: any. */
 CIRA_API CIRA_MUST_USE cira_status_t cira_coro_wait_fd(int fd, uint32_t events,
                                                        uint64_t deadline_ns,
                                                        uint32_t *out);

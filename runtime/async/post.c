@@ -99,11 +99,11 @@ static bool next_piece(cira_async_t *a, cira_request_t *out, bool *out_last) {
   }
   const cira_async_piece_t *p = &a->pieces[a->part];
   uint8_t *far = (uint8_t *)p->far + a->offset;
-  uint8_t *to = (uint8_t *)p->local + a->offset;
+  bool touch = (async_kind(a) & ASYNC_KIND) == ASYNC_TOUCH; /* no buffer */
+  uint8_t *to = touch ? NULL : (uint8_t *)p->local + a->offset;
   uint64_t in_page =
       CIRA_PAGE_BYTES - ((uint64_t)(uintptr_t)far & (CIRA_PAGE_BYTES - 1));
   uint32_t n = (uint32_t)cira__min_u64(p->bytes - a->offset, in_page);
-  bool touch = (async_kind(a) & ASYNC_KIND) == ASYNC_TOUCH;
   a->offset += n;
   if (a->offset == p->bytes) {
     a->offset = 0;

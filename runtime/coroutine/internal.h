@@ -15,13 +15,14 @@
  * unparked meanwhile, 2 it is parked. Only who changes 2 to 0 queues it.
  * Everything else of a task is touched only by the thread that runs it, or,
  * when it is parked, by its worker (the one it parked on). Reading order:
- * switch_*.S, coro.c, pool.c, task.c, sched.c, timer.c.
+ * switch_*.S, coro.c, pool.c, task.c, sched.c, timer.c, ring.h, fd.c.
  */
 #ifndef CIRA_COROUTINE_INTERNAL_H
 #define CIRA_COROUTINE_INTERNAL_H
 
 #include "base/base.h"
 #include "cira/coro.h"
+#include "coroutine/ring.h"
 
 #include <pthread.h>
 
@@ -168,6 +169,7 @@ struct cira__worker {
   cira_coro_pool_t pool;
   uint64_t tick;
   int epoll_fd, event_fd;
+  cira__ring_t ring; /* in place of the epoll, where there is one */
   pthread_t thread;
   uint32_t index;
   _Atomic uint64_t resumed, stolen; /* written by this worker */
@@ -193,6 +195,9 @@ void cira__worker_push(cira__worker_t *w, cira_coro_t *co);
 /* From any thread, for a task that is in no queue. */
 void cira__worker_send(cira__worker_t *w, cira_coro_t *co);
 void cira__sched_kick_all(cira_sched_t *sched);
+/* The task that runs on this thread, or NULL. It may have resumed a coroutine
+ * by hand, which then is the current one. */
+cira_coro_t *cira__task_now(void);
 /* Stops the running task; back when it is resumed. */
 void cira__task_stop(cira_coro_t *co, cira__after_t after);
 /* Events of the worker's descriptors: unparks tasks. */

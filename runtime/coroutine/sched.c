@@ -2,12 +2,11 @@
  *
  * The scheduler: one worker per thread, each with a queue of ready tasks (first
  * in, first out), an inbox for tasks that other threads make ready, timers and
- * an epoll. With several workers the queues have a lock, and an idle worker
- * takes half of another one's queue.
- * Nobody sleeps past work: a worker sets `sleeping` and then looks at
- * everything once more; who adds work adds it first and then looks at
- * `sleeping`. All four accesses are sequentially consistent, so one of the two
- * sees the other.
+ * an io_uring or epoll for descriptors. With several workers the queues have a
+ * lock, and an idle worker takes half of another one's queue. Nobody sleeps
+ * past work: a worker sets `sleeping` and then looks at everything once more;
+ * who adds work adds it first and then looks at `sleeping`. All four accesses
+ * are sequentially consistent, so one of the two sees the other.
  */
 #include "coroutine/internal.h"
 
@@ -373,36 +372,55 @@ void cira_sched_stop(cira_sched_t *s) {
 
 static cira_status_t worker_init(cira_sched_t *s, cira__worker_t *w,
                                  uint32_t index,
-                                 const cira_coro_options_t *stacks) {
+                                 const cira_sched_options_t *o) {
   struct epoll_event own = {.events = EPOLLIN, .data.ptr = NULL};
   memset(w, 0, sizeof(*w));
   w->sched = s;
   w->index = index;
-  cira_status_t status = cira__stacks_init(&w->pool, stacks);
+  cira_status_t status = cira__stacks_init(&w->pool, &o->stacks);
   if (status != CIRA_OK) {
     return status;
   }
-  w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (w->epoll_fd < 0) {
-    return cira__fail_errno(CIRA_E_SYSTEM, errno, "sched_create: epoll");
-  }
+  w->epoll_fd = -1;
   w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (w->event_fd < 0 ||
-      epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->event_fd, &own) < 0) {
+  if (w->event_fd < 0) {
     status = cira__fail_errno(CIRA_E_SYSTEM, errno, "sched_create: eventfd");
-    if (w->event_fd >= 0) {
-      (void)close(w->event_fd);
+    goto err_stacks;
+  }
+  if (o->poller != CIRA_SCHED_EPOLL) {
+    status = cira__ring_open(&w->ring, w->event_fd);
+    if (status == CIRA_OK) {
+      return CIRA_OK;
     }
+    if (o->poller == CIRA_SCHED_IO_URING) {
+      goto err_event;
+    }
+  }
+  status = CIRA_OK;
+  w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (w->epoll_fd >= 0 &&
+      epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->event_fd, &own) == 0) {
+    return CIRA_OK;
+  }
+  status = cira__fail_errno(CIRA_E_SYSTEM, errno, "sched_create: epoll");
+  if (w->epoll_fd >= 0) {
     (void)close(w->epoll_fd);
   }
+err_event:
+  (void)close(w->event_fd);
+err_stacks:
+  cira__stacks_fini(&w->pool);
   return status;
 }
 
 static void workers_fini(cira_sched_t *s, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     cira__worker_t *w = &s->workers[i];
+    cira__ring_close(&w->ring);
     (void)close(w->event_fd);
-    (void)close(w->epoll_fd);
+    if (w->epoll_fd >= 0) {
+      (void)close(w->epoll_fd);
+    }
     cira__stacks_fini(&w->pool);
   }
   free(s->workers);
@@ -419,6 +437,10 @@ cira_status_t cira_sched_create(const cira_sched_options_t *opt,
   if (opt) {
     o = *opt;
     o.thread_count = o.thread_count ? o.thread_count : 1;
+  }
+  if (o.poller > CIRA_SCHED_EPOLL) {
+    return cira__fail(CIRA_E_INVALID, "sched_create: there is no poller %u",
+                      o.poller);
   }
   if (o.thread_count > WORKERS_MAX) {
     return cira__fail(CIRA_E_RANGE, "sched_create: %u threads; at most %u",
@@ -444,7 +466,7 @@ cira_status_t cira_sched_create(const cira_sched_options_t *opt,
     goto err_workers;
   }
   for (; made < o.thread_count; made++) {
-    status = worker_init(s, &s->workers[made], made, &o.stacks);
+    status = worker_init(s, &s->workers[made], made, &o);
     if (status != CIRA_OK) {
       goto err_workers;
     }
@@ -470,6 +492,15 @@ cira_status_t cira_sched_destroy(cira_sched_t *s) {
   cira__stacks_fini(&s->shared_pool);
   free(s);
   return CIRA_OK;
+}
+
+const char *cira_sched_poller(const cira_sched_t *s) {
+  for (uint32_t i = 0; s && i < s->worker_count; i++) {
+    if (s->workers[i].ring.fd == 0) {
+      return "epoll";
+    }
+  }
+  return s ? "io_uring" : "";
 }
 
 cira_sched_stats_t cira_sched_stats(const cira_sched_t *s) {

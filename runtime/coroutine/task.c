@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a running task can do: stop, park, be unparked, end, wait for others,
- * for time and for descriptors. The scheduler's side is in sched.c.
+ * What a running task can do: stop, park, be unparked, end, wait for others and
+ * for time. The scheduler's side is in sched.c, descriptors in fd.c.
  * A park is decided on the worker's stack, after the task's registers are
  * saved: only then can another thread make it ready.
  */
 #include "coroutine/internal.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #define OF_PARKER(p)                                                           \
   ((cira_coro_t *)(void *)((uint8_t *)(p) - offsetof(cira_coro_t, parker)))
 
-/* The task that runs on this thread, or NULL. It may have resumed a coroutine
- * by hand, which then is the current one. */
-static cira_coro_t *task_now(void) {
+cira_coro_t *cira__task_now(void) {
   cira_coro_t *co = cira__coro_thread()->current;
   while (co && !co->is_task) {
     co = co->outer;
@@ -125,12 +116,12 @@ void cira__task_init(cira_coro_t *co, cira_sched_t *sched) {
 /* ---- handles ------------------------------------------------------------ */
 
 cira_task_t cira_task_self(void) {
-  cira_coro_t *co = task_now();
+  cira_coro_t *co = cira__task_now();
   return (cira_task_t){.coro = co, .id = co ? co->id : 0};
 }
 
 bool cira_task_cancelled(void) {
-  cira_coro_t *co = task_now();
+  cira_coro_t *co = cira__task_now();
   return co && atomic_load_explicit(&co->cancelled, memory_order_acquire) != 0;
 }
 
@@ -181,7 +172,7 @@ cira_status_t cira_task_join(cira_task_t task, uint64_t deadline_ns,
   if (co->detached) {
     return cira__fail(CIRA_E_CLOSED, "task_join: the task is detached");
   }
-  if (co == task_now() ||
+  if (co == cira__task_now() ||
       atomic_exchange_explicit(&co->joining, 1, memory_order_acquire)) {
     return cira__fail(CIRA_E_BUSY, "task_join: somebody else joins it, or it "
                                    "is the caller");
@@ -220,125 +211,4 @@ cira_status_t cira_coro_sleep_until(uint64_t point_ns) {
     }
   }
   return CIRA_OK;
-}
-
-/* ---- descriptors -------------------------------------------------------- */
-
-/* On the stack of the task that waits. The worker that owns the epoll writes
- * it, and unparking the task is the last it does with it. */
-typedef struct {
-  cira_coro_t *co;
-  uint32_t events;
-  bool fired;
-} fd_wait_t;
-
-#define POLL_EVENTS (POLLIN | POLLOUT | POLLPRI | POLLRDHUP)
-_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT &&
-                   EPOLLPRI == POLLPRI && EPOLLERR == POLLERR &&
-                   EPOLLHUP == POLLHUP && EPOLLRDHUP == POLLRDHUP,
-               "events are passed through");
-
-static cira_status_t fd_wait_thread(int fd, uint32_t events,
-                                    uint64_t deadline_ns, uint32_t *out) {
-  struct pollfd p = {.fd = fd, .events = (short)events};
-  for (;;) {
-    uint64_t now = cira__now_ns();
-    uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
-    struct timespec ts = {.tv_sec = (time_t)(left / 1000000000u),
-                          .tv_nsec = (long)(left % 1000000000u)};
-    int n = ppoll(&p, 1, deadline_ns == CIRA_FOREVER ? NULL : &ts, NULL);
-    if (n < 0 && errno != EINTR) {
-      return cira__fail_errno(CIRA_E_SYSTEM, errno, "coro_wait_fd: poll");
-    }
-    if (n > 0 && (p.revents & POLLNVAL) != 0) {
-      return cira__fail(CIRA_E_INVALID, "coro_wait_fd: %d is no descriptor",
-                        fd);
-    }
-    if (n > 0 && out) {
-      *out = (uint32_t)(unsigned short)p.revents;
-    }
-    if (n >= 0) {
-      return n > 0 ? CIRA_OK : CIRA_E_DEADLINE;
-    }
-  }
-}
-
-static cira_status_t fd_add_refuse(int fd, int error) {
-  switch (error) {
-  case EEXIST:
-    return cira__fail(CIRA_E_BUSY,
-                      "coro_wait_fd: another task waits for descriptor %d", fd);
-  case EPERM:
-    return cira__fail(CIRA_E_UNSUPPORTED,
-                      "coro_wait_fd: descriptor %d cannot be polled", fd);
-  case EBADF:
-    return cira__fail(CIRA_E_INVALID, "coro_wait_fd: %d is no descriptor", fd);
-  default:
-    return cira__fail_errno(CIRA_E_SYSTEM, error, "coro_wait_fd: epoll_ctl");
-  }
-}
-
-cira_status_t cira_coro_wait_fd(int fd, uint32_t events, uint64_t deadline_ns,
-                                uint32_t *out) {
-  if ((events & ~(uint32_t)POLL_EVENTS) != 0) {
-    return cira__fail(CIRA_E_INVALID, "coro_wait_fd: unknown events %x",
-                      events);
-  }
-  if (fd < 0) {
-    return fd_add_refuse(fd, EBADF);
-  }
-  cira_coro_t *co = task_now();
-  if (!co) {
-    return fd_wait_thread(fd, events, deadline_ns, out);
-  }
-  /* the worker may change while we wait; its epoll is the one to leave */
-  cira__worker_t *w = cira__coro_thread()->worker;
-  fd_wait_t wait = {.co = co};
-  struct epoll_event event = {.events = events | EPOLLONESHOT,
-                              .data.ptr = &wait};
-  if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
-    return fd_add_refuse(fd, errno);
-  }
-  (void)atomic_fetch_add_explicit(&w->fd_waiters, 1, memory_order_relaxed);
-  cira_status_t status = CIRA_OK;
-  while (status == CIRA_OK && !wait.fired) {
-    status = co->parker.park(&co->parker, deadline_ns);
-  }
-  (void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-  (void)atomic_fetch_sub_explicit(&w->fd_waiters, 1, memory_order_relaxed);
-  if (!wait.fired) {
-    return status;
-  }
-  if (out) {
-    *out = wait.events;
-  }
-  return CIRA_OK;
-}
-
-void cira__worker_poll(cira__worker_t *w, int64_t timeout_ns) {
-  struct epoll_event events[64];
-  struct timespec ts = {.tv_sec = timeout_ns / 1000000000,
-                        .tv_nsec = timeout_ns % 1000000000};
-  int n = (int)syscall(SYS_epoll_pwait2, w->epoll_fd, events,
-                       (int)CIRA_COUNT(events), timeout_ns < 0 ? NULL : &ts,
-                       NULL, 0);
-  if (n < 0 && errno == ENOSYS) { /* before Linux 5.11: milliseconds */
-    int64_t ms = (timeout_ns + 999999) / 1000000;
-    n = epoll_wait(w->epoll_fd, events, (int)CIRA_COUNT(events),
-                   timeout_ns < 0   ? -1
-                   : ms > INT32_MAX ? INT32_MAX
-                                    : (int)ms);
-  }
-  for (int i = 0; i < n; i++) {
-    fd_wait_t *wait = events[i].data.ptr;
-    if (!wait) { /* the worker's own: somebody kicked it */
-      uint64_t count;
-      (void)!read(w->event_fd, &count, sizeof(count));
-      continue;
-    }
-    cira_coro_t *co = wait->co;
-    wait->events = events[i].events;
-    wait->fired = true;
-    task_unpark(&co->parker);
-  }
 }

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -56,10 +57,31 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,
   return fails() ? EAGAIN : __real_pthread_create(id, attr, fn, argument);
 }
 
+/* A kernel without io_uring. */
+static bool no_ring;
+long __real_syscall(long, ...);
+long __wrap_syscall(long, ...);
+long __wrap_syscall(long number, ...) {
+  va_list ap;
+  long a[6];
+  va_start(ap, number);
+  for (int i = 0; i < 6; i++) {
+    a[i] = va_arg(ap, long);
+  }
+  va_end(ap);
+  if (no_ring && number == SYS_io_uring_setup) {
+    errno = ENOSYS;
+    return -1;
+  }
+  return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static uint32_t poller;
 static cira_sched_t *sched_make(uint32_t threads) {
   cira_sched_options_t o = cira_sched_options_default();
   cira_sched_t *s;
   o.thread_count = threads;
+  o.poller = poller;
   assert_int_equal(cira_sched_create(&o, &s), CIRA_OK);
   return s;
 }
@@ -401,8 +423,8 @@ static int64_t waits_badly(void *argument) {
   return wrong + (events != 7);
 }
 
-static void descriptors(void **state) {
-  (void)state;
+static void descriptors_by(uint32_t by) {
+  poller = by;
   for (uint32_t threads = 1; threads <= 2; threads++) {
     cira_sched_t *s = sched_make(threads);
     int ab[2];
@@ -441,6 +463,113 @@ static void descriptors(void **state) {
     (void)close(bad.file);
     run_and_destroy(s);
   }
+  poller = CIRA_SCHED_BEST;
+}
+
+/* Waits that end by an event, a deadline or a cancel, many at once, while tasks
+ * move between threads. */
+typedef struct {
+  int pipe[2];
+  uint64_t deadline_ns;
+  cira_task_t task;
+} ending_t;
+
+static int64_t waits_once(void *argument) {
+  ending_t *e = argument;
+  char byte;
+  cira_status_t status =
+      cira_coro_wait_fd(e->pipe[0], POLLIN, e->deadline_ns, NULL);
+  if (status == CIRA_OK && read(e->pipe[0], &byte, 1) != 1) {
+    return 99;
+  }
+  return status;
+}
+
+static int64_t ends_them(void *argument) {
+  ending_t *e = argument;
+  for (uint32_t i = 0; i < 60; i++) {
+    if (i % 3 == 0 && write(e[i].pipe[1], "x", 1) != 1) {
+      return 1;
+    }
+    if (i % 3 == 1 && cira_task_cancel(e[i].task) != CIRA_OK) {
+      return 1;
+    }
+    cira_coro_yield();
+  }
+  return 0;
+}
+
+static void many_descriptors_by(uint32_t by) {
+  static ending_t e[60];
+  poller = by;
+  for (uint32_t threads = 1; threads <= 3; threads++) {
+    cira_sched_t *s = sched_make(threads);
+    cira_task_t ender;
+    int64_t r;
+    for (uint32_t i = 0; i < 60; i++) {
+      assert_int_equal(pipe(e[i].pipe), 0);
+      e[i].deadline_ns =
+          i % 3 == 2 ? cira__now_ns() + 1000000 * (i % 7) : CIRA_FOREVER;
+      assert_int_equal(cira_sched_spawn(s, waits_once, &e[i], 0, 0, &e[i].task),
+                       CIRA_OK);
+    }
+    assert_int_equal(cira_sched_spawn(s, ends_them, e, 0, 0, &ender), CIRA_OK);
+    assert_int_equal(cira_sched_run(s), CIRA_OK);
+    for (uint32_t i = 0; i < 60; i++) {
+      static const cira_status_t ends[] = {CIRA_OK, CIRA_E_CANCELLED,
+                                           CIRA_E_DEADLINE};
+      assert_int_equal(cira_task_join(e[i].task, 0, &r), CIRA_OK);
+      assert_int_equal(r, ends[i % 3]);
+      (void)close(e[i].pipe[0]);
+      (void)close(e[i].pipe[1]);
+    }
+    assert_int_equal(cira_task_join(ender, 0, &r), CIRA_OK);
+    assert_int_equal(r, 0);
+    run_and_destroy(s);
+  }
+  poller = CIRA_SCHED_BEST;
+}
+
+static bool have_ring(void) {
+  cira_sched_options_t o = cira_sched_options_default();
+  cira_sched_t *s;
+  o.poller = CIRA_SCHED_IO_URING;
+  if (cira_sched_create(&o, &s) != CIRA_OK) {
+    return false;
+  }
+  assert_string_equal(cira_sched_poller(s), "io_uring");
+  assert_int_equal(cira_sched_destroy(s), CIRA_OK);
+  return true;
+}
+
+static void descriptors(void **state) {
+  (void)state;
+  descriptors_by(CIRA_SCHED_EPOLL);
+  many_descriptors_by(CIRA_SCHED_EPOLL);
+  if (have_ring()) {
+    descriptors_by(CIRA_SCHED_IO_URING);
+    many_descriptors_by(CIRA_SCHED_IO_URING);
+  }
+}
+
+/* Without io_uring the best is epoll, and asking for it is an error. */
+static void no_io_uring(void **state) {
+  (void)state;
+  cira_sched_options_t o = cira_sched_options_default();
+  cira_sched_t *s = NULL;
+  no_ring = true;
+  o.poller = CIRA_SCHED_IO_URING;
+  assert_int_equal(cira_sched_create(&o, &s), CIRA_E_UNSUPPORTED);
+  assert_non_null(strstr(cira_status_detail(), "io_uring"));
+  assert_null(s);
+  descriptors_by(CIRA_SCHED_BEST);
+  o.poller = 9;
+  assert_int_equal(cira_sched_create(&o, &s), CIRA_E_INVALID);
+  s = sched_make(1);
+  assert_string_equal(cira_sched_poller(s), "epoll");
+  assert_string_equal(cira_sched_poller(NULL), "");
+  run_and_destroy(s);
+  no_ring = false;
 }
 
 /* ---- several threads ---------------------------------------------------- */
@@ -611,6 +740,7 @@ static void failing_calls(void **state) {
   cira_sched_options_t o = cira_sched_options_default();
   cira_sched_t *s = NULL;
   o.thread_count = 2;
+  o.poller = CIRA_SCHED_EPOLL;
   int n = 0;
   cira_status_t status;
   for (;; n++) {
@@ -645,7 +775,7 @@ int main(void) {
       cmocka_unit_test(waitables),        cmocka_unit_test(descriptors),
       cmocka_unit_test(stealing),         cmocka_unit_test(keep_and_stop),
       cmocka_unit_test(by_hand_in_tasks), cmocka_unit_test(bad_input),
-      cmocka_unit_test(failing_calls),
+      cmocka_unit_test(failing_calls),    cmocka_unit_test(no_io_uring),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
