@@ -54,6 +54,9 @@ void cira__call_send(cira_call_client_t *c, uint32_t function, const void *args,
   uint32_t place = c->free_place[--c->free_count];
   cira__call_place_t *p = &c->place[place];
   p->id += CIRA_CALL_DEPTH_MAX; /* taken once more */
+  if (CIRA_UNLIKELY(p->id == 0)) {
+    p->id = CIRA_CALL_DEPTH_MAX; /* around; a cancel word of 0 means nobody */
+  }
   p->taken = true;
   p->call = call;
   p->bulk = (uint8_t)bulk;

@@ -139,6 +139,25 @@ static void values(bool process) {
   cira_call_table_destroy(t);
 }
 
+/* The ids of a place go around; 0 would be the id that nobody has. */
+static void test_ids_go_around(void **state) {
+  (void)state;
+  cira_call_table_t *t = table_make();
+  cira_call_client_t *c = start(t, NULL, false);
+  uint32_t echo = find(c, "echo");
+  for (uint32_t place = 0; place < 4; place++) {
+    c->place[place].id = UINT32_MAX - 2 * CIRA_CALL_DEPTH_MAX + 1 + place;
+  }
+  for (uint64_t i = 0; i < 40; i++) {
+    uint64_t out = 0;
+    assert_int_equal(cira_call_run(c, echo, &i, 8, &out, 8, CIRA_FOREVER, NULL),
+                     CIRA_OK);
+    assert_int_equal(out, i);
+  }
+  cira_call_destroy(c);
+  cira_call_table_destroy(t);
+}
+
 static void errors(bool process) {
   cira_call_table_t *t = table_make();
   cira_call_client_t *c = start(t, NULL, process);
@@ -796,6 +815,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_values),
       cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_ids_go_around),
       cmocka_unit_test(test_handles),
       cmocka_unit_test(test_library),
       cmocka_unit_test(test_flow),
