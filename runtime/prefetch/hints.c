@@ -32,13 +32,12 @@ static void array_lines(const uint8_t *base, int64_t stride, int64_t count,
                         uint64_t bytes) {
   uint64_t lines = 0, last = UINT64_MAX;
   for (int64_t i = 0; i < count && lines < LINES_MAX; i++) {
-    const uint8_t *p =
-        (const uint8_t *)((uintptr_t)base + (uintptr_t)(i * stride));
+    uintptr_t p = (uintptr_t)base + (uintptr_t)i * (uintptr_t)stride;
     for (uint64_t at = 0; at < bytes && lines < LINES_MAX;
          at += CIRA_LINE_BYTES) {
-      uint64_t line = (uint64_t)(uintptr_t)(p + at) / CIRA_LINE_BYTES;
+      uint64_t line = (p + at) / CIRA_LINE_BYTES;
       if (line != last) {
-        __builtin_prefetch(p + at);
+        __builtin_prefetch((const void *)(p + at));
         last = line;
         lines++;
       }

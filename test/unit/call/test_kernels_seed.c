@@ -6,6 +6,7 @@
 #include "call/internal.h"
 #include "fabric/fabric.h"
 #include "seed.h"
+#include "space/space.h"
 
 #include "../../conformance/servers.h"
 
@@ -16,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define REGION UINT64_C(0x300000000000)
+#define REGION CIRA_SPACE_BASE /* where programs may be, also with TSan */
 #define A_BYTES (4ull * SEED_N)
 #define B_COUNT (SEED_CALLS(SEED_M) + 3)
 #define FEW 200u
