@@ -691,6 +691,12 @@ static void add_witness(cira_ahead_t *a, MlirOperation op) {
   }
   int base = is_reload(a, root, &place) ? find_base(a, (MlirValue){NULL}, place)
                                         : find_base(a, root, (MlirValue){NULL});
+  for (int i = 0; i < a->witness_count; i++) {
+    if (a->witnesses[i].base == base &&
+        cira__loop_of(a->witnesses[i].access) == loop) {
+      return; /* one of each loop shows enough */
+    }
+  }
   if (base >= 0) {
     a->witnesses[a->witness_count++] =
         (cira_ahead_witness_t){op, address, root, base};

@@ -232,3 +232,31 @@ void cira_llvm_loops_fini(cira_llvm_loops_t *loops) {
   loops->items = NULL;
   loops->count = 0;
 }
+
+MlirOperation cira_llvm_find_last(const cira_llvm_loops_t *loops,
+                                  MlirOperation load) {
+  int64_t wanted, number;
+  MlirBlock block =
+      mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
+  if (!cira__fact_number(load, "last", &wanted)) {
+    return (MlirOperation){NULL};
+  }
+  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
+    MlirOperation op = mlirBlockGetFirstOperation(block);
+    for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
+      MlirAttribute callee =
+          ciraOperationHasName(op, "llvm.call")
+              ? mlirOperationGetAttributeByName(op, cira__str("callee"))
+              : mlirAttributeGetNull();
+      if (!mlirAttributeIsNull(callee) &&
+          mlirStringRefEqual(mlirFlatSymbolRefAttrGetValue(callee),
+                             cira__str("cira.last")) &&
+          mlirOperationGetNumOperands(op) == 3 &&
+          ciraValueGetConstant(mlirOperationGetOperand(op, 0), &number) &&
+          number == wanted) {
+        return op;
+      }
+    }
+  }
+  return (MlirOperation){NULL};
+}

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+enum { sample_every = 16 };
+
 /* The variables of a base. `seen` is the last address that was accessed, 0 if
  * none since the last look; `from` the pointer it was computed from. */
 typedef struct base_vars {
@@ -43,12 +45,17 @@ static MlirType pointer_of(const emitter_t *e) {
                           cira__str("!llvm.ptr"));
 }
 
+static int64_t highest_level(const cira_ahead_t *a) {
+  int64_t level = 0;
+  for (int i = 0; i < a->target_count; i++) {
+    level = a->targets[i].level > level ? a->targets[i].level : level;
+  }
+  return level;
+}
+
 /* A source far ahead in a wide array leaves the page too often. */
 static bool is_wide(const emitter_t *e, const cira_ahead_value_t *v) {
-  int64_t stages = 0;
-  for (int i = 0; i < e->a->target_count; i++) {
-    stages = e->a->targets[i].level > stages ? e->a->targets[i].level : stages;
-  }
+  int64_t stages = highest_level(e->a);
   int64_t stride = cira_ahead_stride(v->op);
   int64_t reach = stages * e->plan->distance * (stride < 0 ? -stride : stride);
   return reach > e->plan->page_bytes / 16;
@@ -244,6 +251,15 @@ static MlirValue fold(emitter_t *e, cira_lb_t *b, MlirValue trips) {
 
 static MlirValue emit(emitter_t *e, int number);
 
+static int source_base(const emitter_t *e) {
+  for (int i = 0; i < e->a->value_count; i++) {
+    if (e->a->values[i].needed && e->a->values[i].kind == cira_ahead_source) {
+      return e->a->values[i].base;
+    }
+  }
+  return -1;
+}
+
 /* All operands of what is computed ahead are values too. */
 static int number_of(const emitter_t *e, MlirValue value) {
   int i = 0;
@@ -306,7 +322,9 @@ static MlirValue emit_load(emitter_t *e, const cira_ahead_value_t *v) {
   MlirValue at = cira_lb_cast(b, "llvm.ptrtoint", address, cira_lb_i64(b));
   const base_vars_t *vars = v->base >= 0 ? &e->bases[v->base] : NULL;
   MlirValue good = {NULL};
-  if (v->kind == cira_ahead_source) {
+  if (v->kind == cira_ahead_source && !mlirOperationIsNull(e->plan->last)) {
+    vars = NULL; /* found out for the whole row */
+  } else if (v->kind == cira_ahead_source) {
     good = is_in_page(e, v, at, size);
   }
   if (vars && !mlirValueIsNull(vars->lo)) {
@@ -314,7 +332,9 @@ static MlirValue emit_load(emitter_t *e, const cira_ahead_value_t *v) {
     good = mlirValueIsNull(good) ? between
                                  : cira_lb_binary(b, "llvm.or", good, between);
   }
-  go_on_if(e, good);
+  if (!mlirValueIsNull(good)) {
+    go_on_if(e, good);
+  }
   return cira_lb_freeze(b, cira_lb_load(b, address, type, 1));
 }
 
@@ -493,14 +513,6 @@ static void emit_row(emitter_t *e, int64_t level) {
 /* ---- stages ---------------------------------------------------------------
  */
 
-static int64_t highest_level(const cira_ahead_t *a) {
-  int64_t level = 0;
-  for (int i = 0; i < a->target_count; i++) {
-    level = a->targets[i].level > level ? a->targets[i].level : level;
-  }
-  return level;
-}
-
 /* All targets that as many loads lead to. Ends in the block `rest`. */
 static void emit_stage(emitter_t *e, int64_t level) {
   bool any = false, rows = false;
@@ -537,45 +549,147 @@ static void emit_stage(emitter_t *e, int64_t level) {
   e->rest = outer;
 }
 
-/* In front of the loop that goes through a row: does the host look ahead, and
- * is the row longer than what it looks at? The same for the whole row, so LLVM
- * makes two loops of it. */
-static MlirValue is_long_row(emitter_t *e) {
-  cira_lb_t b = cira_lb_before(e->a->entering);
-  MlirType i1 = mlirIntegerTypeGet(b.ctx, 1);
+/* Is the row longer than what was looked at from the queue? */
+static MlirValue is_long_row(emitter_t *e, cira_lb_t *b) {
   MlirValue from = e->a->row_first, to = e->a->values[e->a->scan_to].value;
   if (ciraTypeIsALLVMPointer(mlirValueGetType(from))) {
-    from = cira_lb_cast(&b, "llvm.ptrtoint", from, cira_lb_i64(&b));
-    to = cira_lb_cast(&b, "llvm.ptrtoint", to, cira_lb_i64(&b));
+    from = cira_lb_cast(b, "llvm.ptrtoint", from, cira_lb_i64(b));
+    to = cira_lb_cast(b, "llvm.ptrtoint", to, cira_lb_i64(b));
   }
   int64_t step = e->a->scan_step;
   MlirValue length =
-      cira_lb_freeze(&b, step > 0 ? cira_lb_binary(&b, "llvm.sub", to, from)
-                                  : cira_lb_binary(&b, "llvm.sub", from, to));
+      cira_lb_freeze(b, step > 0 ? cira_lb_binary(b, "llvm.sub", to, from)
+                                 : cira_lb_binary(b, "llvm.sub", from, to));
   MlirValue most =
-      cira_lb_constant(&b, mlirValueGetType(length),
+      cira_lb_constant(b, mlirValueGetType(length),
                        e->plan->distance * (step > 0 ? step : -step));
-  return cira_lb_binary(&b, "llvm.and", var(&b, e->plan->host->on, i1),
-                        cira_lb_icmp(&b, cira_lb_ugt, length, most));
+  return cira_lb_icmp(b, cira_lb_ugt, length, most);
+}
+
+/* Do all entries of the row, and those that lie `distance` behind
+ * them, lie where memory is? */
+static MlirValue is_row_there(emitter_t *e, cira_lb_t *b) {
+  MlirType i64 = cira_lb_i64(b);
+  MlirOperation load = e->a->anchor;
+  int64_t stride = cira_ahead_stride(load);
+  int64_t size =
+      cira_ahead_size(mlirValueGetType(mlirOperationGetResult(load, 0)));
+  MlirValue last = cira_lb_cast(b, "llvm.ptrtoint",
+                                mlirOperationGetOperand(e->plan->last, 1), i64);
+  MlirValue whole =
+      cira_lb_binary(b, "llvm.mul", mlirOperationGetOperand(e->plan->last, 2),
+                     cira_lb_constant(b, i64, stride));
+  MlirValue first = cira_lb_binary(b, "llvm.sub", last, whole);
+  MlirValue end = cira_lb_binary(
+      b, "llvm.add", last,
+      cira_lb_constant(b, i64,
+                       stride * e->plan->distance * highest_level(e->a) +
+                           (stride > 0 ? size - 1 : 0)));
+  first = cira_lb_freeze(b, first);
+  end = cira_lb_freeze(b, end);
+  MlirValue there =
+      cira_lb_icmp(b, cira_lb_ult, cira_lb_binary(b, "llvm.xor", first, end),
+                   cira_lb_constant(b, i64, e->plan->page_bytes));
+  int base = source_base(e);
+  if (base >= 0 && !mlirValueIsNull(e->bases[base].lo)) {
+    const base_vars_t *vars = &e->bases[base];
+    MlirValue top =
+        cira_lb_binary(b, "llvm.add", var(b, vars->hi, i64),
+                       cira_lb_constant(b, i64, e->plan->page_bytes - size));
+    MlirValue low = stride > 0 ? first : end, high = stride > 0 ? end : first;
+    MlirValue between = cira_lb_binary(
+        b, "llvm.and", cira_lb_icmp(b, cira_lb_uge, low, var(b, vars->lo, i64)),
+        cira_lb_icmp(b, cira_lb_ule, high, top));
+    there = cira_lb_binary(b, "llvm.or", there, between);
+  }
+  return there;
+}
+
+/* In front of a row: whether to look ahead in it, as a variable. The same for
+ * the whole row, so LLVM makes two loops of it. */
+static MlirValue add_row_test(emitter_t *e) {
+  const cira_ahead_plan_t *plan = e->plan;
+  MlirOperation at = plan->within_row ? e->a->entering
+                                      : mlirOperationGetNextInBlock(plan->last);
+  MlirType i1 = mlirIntegerTypeGet(mlirOperationGetContext(at), 1);
+  MlirValue result = cira_lb_variable(e->function, i1);
+  cira_lb_t b = cira_lb_before(at);
+  cira_lb_store(&b, cira_lb_constant(&b, i1, 0), result);
+  MlirBlock first = mlirOperationGetBlock(at);
+  MlirBlock rest = cira_lb_split(at);
+  b = cira_lb_at_end(first, e->a->loops->items[e->a->level].parent);
+  MlirBlock inside = cira_lb_block(rest, b.ctx, (MlirType){NULL});
+  MlirValue on = var(&b, plan->host ? plan->host->on : plan->on, i1);
+  cira_lb_cond_br(&b, on, inside, rest);
+  b.block = inside;
+  MlirValue good = plan->within_row ? is_long_row(e, &b) : is_row_there(e, &b);
+  cira_lb_store(&b, good, result);
+  cira_lb_br(&b, rest, 0, NULL);
+  cira_lb_end_split(first, rest);
+  return result;
+}
+
+/* One iteration in so many brings the limits up to date: it costs a dozen
+ * operations, and they soon span nearly everything. By a counter of the loop;
+ * null: none will do. */
+static MlirValue is_sampled(emitter_t *e, cira_lb_t *b, int64_t loop) {
+  const cira_llvm_loops_t *loops = e->a->loops;
+  MlirBlock header = loops->items[loop].header;
+  MlirType i64 = cira_lb_i64(b);
+  for (intptr_t i = 0; i < mlirBlockGetNumArguments(header); i++) {
+    int64_t step = cira_llvm_loop_step(loops, loop, i);
+    MlirValue counter = mlirBlockGetArgument(header, i);
+    MlirType type = mlirValueGetType(counter);
+    step = step < 0 ? -step : step;
+    bool pointer = ciraTypeIsALLVMPointer(type);
+    if (!step || (step & (step - 1)) || step > 4096 ||
+        (!pointer &&
+         (!mlirTypeIsAInteger(type) || mlirIntegerTypeGetWidth(type) < 32))) {
+      continue;
+    }
+    if (pointer) {
+      counter = cira_lb_cast(b, "llvm.ptrtoint", counter, i64);
+      type = i64;
+    }
+    MlirValue low =
+        cira_lb_binary(b, "llvm.and", cira_lb_freeze(b, counter),
+                       cira_lb_constant(b, type, sample_every * step - 1));
+    return cira_lb_icmp(b, cira_lb_ult, low, cira_lb_constant(b, type, step));
+  }
+  return (MlirValue){NULL};
+}
+
+/* Splits in front of `at`: the limits are brought up to date there, now and
+ * then. The builder is left in a new block before `at`. */
+static void add_fold(emitter_t *e, MlirOperation at, int64_t loop,
+                     MlirValue trips) {
+  MlirBlock first = mlirOperationGetBlock(at);
+  MlirBlock rest = cira_lb_split(at);
+  e->b = cira_lb_at_end(first, loop);
+  MlirValue sampled =
+      e->plan->on_bytes ? is_sampled(e, &e->b, loop) : (MlirValue){NULL};
+  if (!mlirValueIsNull(sampled)) {
+    MlirBlock inside = cira_lb_block(rest, e->b.ctx, (MlirType){NULL});
+    cira_lb_cond_br(&e->b, sampled, inside, rest);
+    e->b.block = inside;
+  }
+  cira_lb_store(&e->b, fold(e, &e->b, trips), e->plan->on);
+  cira_lb_br(&e->b, rest, 0, NULL);
+  cira_lb_end_split(first, rest);
 }
 
 static void emit_stages(emitter_t *e, MlirValue trips) {
   cira_ahead_plan_t *plan = e->plan;
   MlirOperation anchor = mlirOperationGetNextInBlock(e->a->anchor);
+  if (!plan->host && mlirOperationIsNull(plan->fold)) {
+    add_fold(e, anchor, e->a->level, trips);
+  }
+  bool of_row = plan->within_row || !mlirOperationIsNull(plan->last);
+  MlirValue on = of_row ? add_row_test(e) : plan->on;
   MlirBlock first = mlirOperationGetBlock(anchor);
   e->rest = cira_lb_split(anchor);
   e->b = cira_lb_at_end(first, e->a->level);
-  MlirType i1 = mlirIntegerTypeGet(e->b.ctx, 1);
-  MlirValue on;
-  if (plan->within_row) {
-    on = is_long_row(e);
-  } else if (!mlirOperationIsNull(plan->fold)) {
-    on = var(&e->b, plan->on, i1);
-  } else {
-    on = fold(e, &e->b, trips);
-    cira_lb_store(&e->b, on, plan->on);
-  }
-  go_on_if(e, on);
+  go_on_if(e, var(&e->b, on, mlirIntegerTypeGet(e->b.ctx, 1)));
   cira_lb_end_split(first, e->rest);
   for (int64_t level = 1; level <= highest_level(e->a); level++) {
     emit_stage(e, level);
@@ -612,8 +726,7 @@ void cira_ahead_insert(cira_ahead_plan_t *plan) {
   MlirValue trips =
       plan->on_bytes || plan->host ? (MlirValue){NULL} : add_counter(&e);
   if (!plan->host && !mlirOperationIsNull(plan->fold)) {
-    cira_lb_t b = cira_lb_before(plan->fold);
-    cira_lb_store(&b, fold(&e, &b, trips), plan->on);
+    add_fold(&e, plan->fold, e.a->loops->items[e.a->level].parent, trips);
   }
   emit_stages(&e, trips);
 }

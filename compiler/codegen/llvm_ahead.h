@@ -32,8 +32,12 @@ typedef struct cira_ahead_plan {
   int64_t on_bytes;   /* on, once so much has been touched; 0: */
   int64_t on_trips;   /* on, after so many iterations */
   bool within_row;    /* nothing is looked at behind the end of the row */
-  MlirOperation fold; /* where lo and hi are brought up to date; null: at the
-                         source */
+  MlirOperation
+      fold; /* where lo and hi are brought up to date: the beginning of
+               the header of the loop around; null: at the source */
+  MlirOperation last; /* the call of cira.last for the only source, in front of
+                         the row that the loop goes through: all rows lie behind
+                         one another. Null: they do not */
   struct cira_ahead_plan *host; /* its `on` is taken; null: none */
   MlirValue on;                 /* written: the variable */
 } cira_ahead_plan_t;

@@ -424,7 +424,8 @@ def CiraLlvmLookahead : Pass<"cira-llvm-lookahead"> {
       are asked for three distances ahead, its first entries two ahead, and what
       these name (up to 64) one ahead; a longer row goes on by itself.
     - *rows*: all rows in order lie behind one another, so the entries are read
-      ahead across the ends of rows.
+      ahead across the end of the row; one test in front of the row, by the last
+      address that `@cira.last` gives, holds for all of its entries.
     - *walk*: `a[b[i]]` in a loop that may end at any time.
 
     Each load ahead is tested: it must lie in the page of the access that the

@@ -38,6 +38,9 @@ enum {
   row_max = 64, /* entries of one row that are looked at in advance */
   gain_min_percent = 10,
   cache_part = 4,
+  /* LLVM makes two loops of one that is no longer than this: one for long rows,
+   * one for others. */
+  split_ops_max = 16,
   distance_max = 1024,
   queue_distance_max = 32,
   queue_spread = 2, /* rows of a queue are long and short */
@@ -320,6 +323,10 @@ static cira_ahead_plan_t *decide(work_t *w, cira_ahead_t *a, const char *form,
 
 /* A long row goes on where its first entries were asked for. */
 static void follow_row(work_t *w, cira_ahead_plan_t *host) {
+  if (cira_llvm_loop_ops_percent(&w->loops, host->ahead->scan) >
+      100 * split_ops_max) {
+    return;
+  }
   cira_ahead_t *a = new_ahead(w, host->ahead->scan, -1);
   if (!a) {
     return;
@@ -373,6 +380,23 @@ static void try_queue(work_t *w, int64_t loop) {
   }
 }
 
+/* Rows that lie behind one another: one array of entries, walked through from a
+ * known first entry to a known last one, and what they name. */
+static MlirOperation last_of_row(const work_t *w, const cira_ahead_t *a) {
+  if (!w->loops.items[a->level].bounded) {
+    return (MlirOperation){NULL};
+  }
+  for (int i = 0; i < a->value_count; i++) {
+    const cira_ahead_value_t *v = &a->values[i];
+    if (v->needed && v->kind == cira_ahead_source &&
+        (!mlirOperationEqual(v->op, a->anchor) ||
+         !cira__fact_has(v->op, "stride_bytes"))) {
+      return (MlirOperation){NULL};
+    }
+  }
+  return cira_llvm_find_last(&w->loops, a->anchor);
+}
+
 /* Does what the loop reads lie in arrays that show when they are large? */
 static bool shows_size(const cira_ahead_t *a) {
   for (int i = 0; i < a->value_count; i++) {
@@ -401,13 +425,26 @@ static void try_own(work_t *w, int64_t loop) {
     free(a);
     return;
   }
+  for (int i = a->target_count - 1; rows && i >= 0; i--) {
+    if (a->targets[i].level > 1) {
+      drop(a, i); /* a test for each entry costs more than it gains */
+    }
+  }
   cira_ahead_plan_t *p =
       decide(w, a, rows ? "rows" : "a walk", 1, distance_max);
   if (!p) {
     return;
   }
   cost_t cost = cost_of(w, a);
-  if (rows && shows_size(a)) {
+  if (rows) {
+    p->last = last_of_row(w, a);
+    if (mlirOperationIsNull(p->last) || !shows_size(a)) {
+      cira__remark(a->targets[0].access, pass_name,
+                   "missed: where a row ends cannot be computed ahead");
+      w->count--;
+      free(a);
+      return;
+    }
     p->on_bytes = w->machine.llc_bytes / cache_part;
     p->fold = mlirBlockGetFirstOperation(w->loops.items[l->parent].header);
     say(p, &cost, "entries of rows", &w->machine);

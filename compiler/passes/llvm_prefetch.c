@@ -85,34 +85,6 @@ static bool is_access(MlirOperation op, MlirValue *out_address) {
   return true;
 }
 
-/* The call of cira.last for this load; null if there is none. */
-static MlirOperation find_bound(const work_t *w, MlirOperation load) {
-  int64_t wanted, number;
-  MlirBlock block =
-      mlirRegionGetFirstBlock(mlirOperationGetRegion(w->loops.function, 0));
-  if (!cira__fact_number(load, "last", &wanted)) {
-    return (MlirOperation){NULL};
-  }
-  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
-    MlirOperation op = mlirBlockGetFirstOperation(block);
-    for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-      MlirAttribute callee =
-          ciraOperationHasName(op, "llvm.call")
-              ? mlirOperationGetAttributeByName(op, cira__str("callee"))
-              : mlirAttributeGetNull();
-      if (!mlirAttributeIsNull(callee) &&
-          mlirStringRefEqual(mlirFlatSymbolRefAttrGetValue(callee),
-                             cira__str("cira.last")) &&
-          mlirOperationGetNumOperands(op) == 3 &&
-          ciraValueGetConstant(mlirOperationGetOperand(op, 0), &number) &&
-          number == wanted) {
-        return op;
-      }
-    }
-  }
-  return (MlirOperation){NULL};
-}
-
 /* Does `a` come before `b` in the function, by blocks and ops? Loads that
  * every iteration does stand in this order also as they are executed. */
 static bool comes_before(const work_t *w, MlirOperation a, MlirOperation b) {
@@ -143,7 +115,7 @@ static bool place(const work_t *w, candidate_t *c) {
   if (s->index_count == 0) {
     return s->load_count == 0;
   }
-  c->bound = find_bound(w, c->anchor);
+  c->bound = cira_llvm_find_last(&w->loops, c->anchor);
   return !mlirOperationIsNull(c->bound);
 }
 

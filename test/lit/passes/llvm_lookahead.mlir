@@ -15,9 +15,14 @@
 // CHECK: ^bb2(
 // CHECK: %[[P:.*]] = llvm.getelementptr inbounds %arg3
 // CHECK-NEXT: llvm.load %[[P]]
+// Once in 16 iterations, the limits are brought up to date.
+// CHECK: llvm.cond_br %{{.*}}, ^bb3, ^bb4 {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1, 0>}}
 // CHECK: %[[MOST:.*]] = llvm.mlir.constant(8388608 : i64)
 // CHECK-NEXT: %[[ON:.*]] = llvm.icmp "uge" %{{.*}}, %[[MOST]]
-// CHECK: llvm.cond_br %[[ON]], ^bb3, ^bb16 {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1, 0>}}
+// CHECK-NEXT: llvm.store %[[ON]], %[[VAR:.*]] : i1
+// CHECK: ^bb4:
+// CHECK-NEXT: %[[ON2:.*]] = llvm.load %[[VAR]]
+// CHECK-NEXT: llvm.cond_br %[[ON2]], ^bb5, ^bb18
 // CHECK: llvm.getelementptr %[[P]][48]
 // CHECK: llvm.xor
 // CHECK: llvm.cond_br
@@ -124,13 +129,18 @@ llvm.func @queue(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !l
 // CHECK: llvm.cond_br
 // CHECK: %[[ON:.*]] = llvm.icmp "uge"
 // CHECK-NEXT: llvm.store %[[ON]], %[[VAR:.*]] : i1
-// CHECK: %[[C:.*]] = llvm.getelementptr inbounds %arg1
-// CHECK-NEXT: llvm.load %[[C]]
+// In front of a row: are its entries and 20 more there?
+// CHECK: llvm.call @cira.last
 // CHECK: %[[O2:.*]] = llvm.load %[[VAR]] : !llvm.ptr -> i1
 // CHECK-NEXT: llvm.cond_br %[[O2]]
-// CHECK: llvm.getelementptr %[[C]][80]
 // CHECK: llvm.xor
-// CHECK: llvm.or
+// CHECK: %[[THERE:.*]] = llvm.or
+// CHECK-NEXT: llvm.store %[[THERE]], %[[ROW:.*]] : i1
+// CHECK: %[[C:.*]] = llvm.getelementptr inbounds %arg1
+// CHECK-NEXT: llvm.load %[[C]]
+// CHECK-NEXT: %[[R2:.*]] = llvm.load %[[ROW]]
+// CHECK-NEXT: llvm.cond_br %[[R2]]
+// CHECK: llvm.getelementptr %[[C]][80]
 // CHECK: %[[K:.*]] = llvm.load %{{.*}} {alignment = 1 : i64} : !llvm.ptr -> i32
 // CHECK: %[[X:.*]] = llvm.getelementptr %arg2[
 // CHECK-NEXT: "llvm.intr.prefetch"(%[[X]])
@@ -197,7 +207,9 @@ llvm.func @rows(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !ll
 // CHECK: %[[COUNT:.*]] = llvm.add
 // CHECK-NEXT: llvm.store %[[COUNT]]
 // CHECK: %[[ON:.*]] = llvm.icmp "uge" %[[COUNT]]
-// CHECK: llvm.cond_br %[[ON]]
+// CHECK-NEXT: llvm.store %[[ON]], %[[VAR:.*]] : i1
+// CHECK: %[[ON2:.*]] = llvm.load %[[VAR]]
+// CHECK-NEXT: llvm.cond_br %[[ON2]]
 // CHECK: llvm.getelementptr %[[P]][80]
 // CHECK: llvm.load %{{.*}} {alignment = 1 : i64} : !llvm.ptr -> i32
 // CHECK: "llvm.intr.prefetch"
