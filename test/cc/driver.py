@@ -100,6 +100,76 @@ def streams(tools, _):
     return failures
 
 
+TREES = """
+typedef unsigned long u64;
+struct tree { u64 key, value; const struct tree *left, *right; };
+#define SEARCH(i) const struct tree *t = root; \\
+  while (t && t->key != key[i]) t = key[i] < t->key ? t->left : t->right;
+void with_restrict(const struct tree *root, const u64 *key, long n, u64 *restrict out) {
+  for (long i = 0; i < n; i++) { SEARCH(i) out[i] = t ? t->value : 0; }
+}
+void shared_out(const struct tree *root, const u64 *key, long n, u64 *out) {
+#pragma omp parallel for
+  for (long i = 0; i < n; i++) { SEARCH(i) out[i] = t ? t->value : 0; }
+}
+u64 summed_up(const struct tree *root, const u64 *key, long n) {
+  u64 s = 0;
+#pragma omp parallel for reduction(+:s)
+  for (long i = 0; i < n; i++) { SEARCH(i) s += t ? t->value : 0; }
+  return s;
+}
+void asserted(const struct tree *root, const u64 *key, long n, u64 *out) {
+#pragma omp simd
+  for (long i = 0; i < n; i++) { SEARCH(i) out[i] = t ? t->value : 0; }
+}
+"""
+CONTAINERS = """
+#include <algorithm>
+#include <list>
+#include <map>
+#include <unordered_map>
+#include <vector>
+using keys = std::vector<unsigned long>;
+unsigned long in_map(const std::map<unsigned long, unsigned long> &m, const keys &k) {
+  unsigned long s = 0;
+  for (auto x : k) { auto at = m.find(x); if (at != m.end()) s += at->second; }
+  return s;
+}
+unsigned long in_table(const std::unordered_map<unsigned long, unsigned long> &m, const keys &k) {
+  unsigned long s = 0;
+  for (auto x : k) { auto at = m.find(x); if (at != m.end()) s += at->second; }
+  return s;
+}
+unsigned long in_lists(const std::vector<std::list<unsigned long>> &v) {
+  unsigned long s = 0;
+  for (auto &l : v) for (auto x : l) s += x;
+  return s;
+}
+void in_order(const keys &a, const keys &k, std::vector<unsigned> &out) {
+  for (size_t i = 0; i < k.size(); i++)
+    out[i] = std::lower_bound(a.begin(), a.end(), k[i]) - a.begin();
+}
+"""
+
+
+def chains_found(tools, _):
+    """Loops with chains are seen as clang leaves them."""
+    failures = []
+    for name, text, options, count in [
+            ("trees.c", TREES, ["-fopenmp"], 4),
+            ("containers.cpp", CONTAINERS, ["-std=c++17"], 4)]:
+        source = tools.write(name, text)
+        compiler = tools.cxx if name.endswith("cpp") else tools.cc
+        for level in ["-O2", "-O3"]:
+            done = run([compiler, level, "-c", source, "-o", tools.path("x.o"),
+                        "-Rpass=cira", "-Rpass-missed=cira", *options])
+            said = done.stderr.decode().count("remark: interleaved ")
+            if done.returncode or said < count:
+                failures.append(f"{name} {level}: {said} loops interleaved "
+                                f"instead of {count} or more: {done.stderr.decode()}")
+    return failures
+
+
 def own_options(tools, _):
     source = tools.write("loops.c", BRANCHY)
     failures = []
@@ -530,5 +600,6 @@ if __name__ == "__main__":
     common.main(parser.parse_args(), {
         "same as clang": same_as_clang, "streams": streams,
         "own options": own_options, "untouched code": untouched,
-        "own model": own_model, "lists": lists, "internal failures": internal_failures,
+        "own model": own_model, "lists": lists, "chains": chains_found,
+        "internal failures": internal_failures,
         "kinds of builds": kinds_of_builds, "projects": projects})

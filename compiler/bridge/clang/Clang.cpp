@@ -100,6 +100,8 @@ public:
 
 private:
   bool prepare(Module &M);
+  bool offer(Function &F, const cira::Bounds &bounds, bool jumps,
+             FunctionAnalysisManager &FAM);
   bool setMachine(Module &M);
   bool sendSafely(cira::Route &R, cira::Facts &facts,
                   OptimizationRemarkEmitter &ORE);
@@ -433,6 +435,28 @@ static void splitLoops(Function &F, FunctionAnalysisManager &FAM) {
   FAM.invalidate(F, manager.run(F, FAM));
 }
 
+/// Sends the function through MLIR if that may be worth it; true: it changed.
+bool CiraPass::offer(Function &F, const cira::Bounds &bounds, bool jumps,
+                     FunctionAnalysisManager &FAM) {
+  cira::Route R(F);
+  R.sharedOut.insert(bounds.sharedOut().begin(), bounds.sharedOut().end());
+  cira::Facts facts = cira::gather(R, FAM);
+  if (!facts.worthwhile && !(facts.walks && jumps) && route != "all") {
+    return false;
+  }
+  auto &ORE = FAM.getResult<OptimizationRemarkEmitterAnalysis>(F);
+  std::string why = cira::whyNot(F);
+  if (!why.empty()) {
+    missed(R, ORE, why, false);
+    return false;
+  }
+  if (!context && !prepare(*F.getParent())) {
+    crashed = true; // it has been said
+    return false;
+  }
+  return sendSafely(R, facts, ORE);
+}
+
 PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
   auto &FAM = MAM.getResult<FunctionAnalysisManagerModuleProxy>(M).getManager();
   SmallVector<Function *> functions;
@@ -442,35 +466,28 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
     }
   }
   const std::string stages = pipelineOf(passList);
+  bool jumps = StringRef(stages).contains("cira-llvm-jump");
   bool changed = false;
-  bool ready = false;
   if (!machineFile.empty() && !prepare(M)) {
     return PreservedAnalyses::all();
   }
-  ready = context != nullptr;
   for (Function *F : functions) {
     // Most functions have no loop: they need no analysis to be left alone.
     if (route != "all" && FAM.getResult<LoopAnalysis>(*F).empty()) {
       continue;
     }
-    cira::Route R(*F);
-    cira::Facts facts = cira::gather(R, FAM);
-    bool walks = facts.walks && StringRef(stages).contains("cira-llvm-jump");
-    if (!facts.worthwhile && !walks && route != "all") {
-      continue;
-    }
-    auto &ORE = FAM.getResult<OptimizationRemarkEmitterAnalysis>(*F);
-    std::string why = cira::whyNot(*F);
-    if (!why.empty()) {
-      missed(R, ORE, why, false);
-      continue;
-    }
-    if (!ready && !prepare(M)) {
-      break;
-    }
-    ready = true;
-    if (sendSafely(R, facts, ORE)) {
+    cira::Bounds bounds(*F);
+    if (bounds.changed()) {
       FAM.invalidate(*F, PreservedAnalyses::none());
+    }
+    bool sent = offer(*F, bounds, jumps, FAM);
+    if (sent || bounds.changed()) {
+      FAM.invalidate(*F, PreservedAnalyses::none());
+    }
+    if (!sent) {
+      bounds.undo();
+    }
+    if (sent) {
       splitLoops(*F, FAM);
       changed = true;
     }

@@ -12,6 +12,7 @@
 #include "llvm/Analysis/AliasAnalysis.h"
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/BlockFrequencyInfo.h"
+#include "llvm/Analysis/CaptureTracking.h"
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Analysis/MemoryBuiltins.h"
 #include "llvm/Analysis/ScalarEvolution.h"
@@ -56,6 +57,10 @@ private:
   bool dependsOnIndex(Value *V, Loop &L);
   bool isWritten(LoadInst &load, Loop &L);
   const std::vector<Instruction *> &writesOf(const Loop &L);
+  bool isParallel(const Loop &L) {
+    return L.isAnnotatedParallel() || R.sharedOut.contains(L.getHeader());
+  }
+  bool isPrivate(Value *variable, Value *pointer, Loop &L);
   bool isApart(LoadInst &load, Loop &L);
   void unwrittenIn(LoadInst &load, Loop &L);
   void call(CallBase &C);
@@ -223,11 +228,45 @@ const std::vector<Instruction *> &Gather::writesOf(const Loop &L) {
   return found->second;
 }
 
+/// Is the pointer read from memory, handed to the function or the address of
+/// something global, so that it leads only to what others know?
+static bool isFromElsewhere(Value *pointer) {
+  SmallVector<Value *> work{pointer};
+  SmallPtrSet<Value *, 16> seen;
+  while (!work.empty()) {
+    Value *V = getUnderlyingObject(work.pop_back_val(), /*MaxLookup=*/0);
+    if (!seen.insert(V).second) {
+      continue;
+    }
+    if (auto *phi = dyn_cast<PHINode>(V)) {
+      append_range(work, phi->incoming_values());
+    } else if (auto *choice = dyn_cast<SelectInst>(V)) {
+      work.append({choice->getTrueValue(), choice->getFalseValue()});
+    } else if (!isa<Argument, LoadInst, GlobalValue>(V) || seen.size() > 32) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Is this a variable of the function that nobody else knows while L runs, so
+/// that `pointer`, which comes from elsewhere, cannot lead to it?
+bool Gather::isPrivate(Value *variable, Value *pointer, Loop &L) {
+  const Value *object = getUnderlyingObject(variable);
+  BasicBlock *latch = L.getLoopLatch();
+  return isa<AllocaInst>(object) && latch && isFromElsewhere(pointer) &&
+         !PointerMayBeCapturedBefore(object, /*ReturnCaptures=*/true,
+                                     /*StoreCaptures=*/true,
+                                     latch->getTerminator(), &DT,
+                                     /*IncludeI=*/true,
+                                     /*MaxUsesToExplore=*/0, &LI);
+}
+
 /// Does no iteration of L write where any iteration reads by this load? Scopes
 /// of `restrict` inside L hold for one iteration only.
 bool Gather::isApart(LoadInst &load, Loop &L) {
   const std::vector<Instruction *> &all = writesOf(L);
-  if (all.empty() || L.isAnnotatedParallel()) {
+  if (all.empty() || isParallel(L)) {
     return true;
   }
   BatchAAResults batch(AA);
@@ -241,7 +280,12 @@ bool Gather::isApart(LoadInst &load, Loop &L) {
   };
   MemoryLocation where = place(load.getPointerOperand(), load);
   return none_of(all, [&](Instruction *I) {
-    if (auto *store = dyn_cast<StoreInst>(I)) {
+    auto *store = dyn_cast<StoreInst>(I);
+    if (store &&
+        isPrivate(store->getPointerOperand(), load.getPointerOperand(), L)) {
+      return false;
+    }
+    if (store) {
       return store->isUnordered()
                  ? batch.alias(place(store->getPointerOperand(), *store),
                                where) != AliasResult::NoAlias
@@ -286,7 +330,8 @@ static const char *whySingle(const Loop &L) {
       if (isa<AllocaInst>(I)) {
         return "it takes room on the stack in each iteration";
       }
-      if (C && (C->cannotDuplicate() || C->isConvergent())) {
+      bool asks = C && C->getIntrinsicID() == Intrinsic::is_constant;
+      if (C && !asks && (C->cannotDuplicate() || C->isConvergent())) {
         return "there is a call that must stay the only one";
       }
       if (I.isEHPad() || I.getType()->isTokenTy()) {
@@ -338,7 +383,7 @@ void Gather::chain(Loop &L, FactList &list, int64_t number) {
   if (const char *why = whySingle(L)) {
     list.push_back({.name = "single", .text = why});
   }
-  if (L.isAnnotatedParallel()) {
+  if (isParallel(L)) {
     list.push_back({.name = "parallel", .unit = true});
   }
   facts.counts.push_back({L.getHeader(), static_cast<unsigned>(number)});

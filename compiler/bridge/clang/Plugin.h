@@ -5,6 +5,7 @@
 //
 //   Clang.cpp    entry point, options, the module pass, remarks
 //   Finite.cpp   which functions have no endless loops
+//   Bounds.cpp   the bounds of loops of OpenMP
 //   Facts.cpp    what LLVM knows about the loops of a function
 //   Takeout.cpp  a function -> a module of its own that MLIR can import
 //   Giveback.cpp a function as exported by MLIR -> into its old place
@@ -80,6 +81,9 @@ struct Route {
   /// Names of the stand-ins in M -> what they stand for.
   llvm::StringMap<llvm::Value *> standIns;
 
+  /// Headers of loops whose iterations OpenMP shares out: they are independent.
+  llvm::SmallPtrSet<const llvm::BasicBlock *, 4> sharedOut;
+
   explicit Route(llvm::Function &F);
 };
 
@@ -110,6 +114,24 @@ bool giveBack(Route &R, llvm::Function &from, std::string &why);
 /// anything: C lets `for (;;)` do so. Later, loops lose what says it.
 void markFinite(llvm::Module &M);
 bool isFinite(const llvm::Function &F);
+
+/// Bounds of loops of OpenMP are values that do not change, while this lasts.
+class Bounds {
+public:
+  explicit Bounds(llvm::Function &F);
+  bool changed() const;
+  /// Headers of loops that `#pragma omp for` shares out among threads in pieces
+  /// that the program does not choose: no iteration may need another.
+  const llvm::SmallPtrSetImpl<const llvm::BasicBlock *> &sharedOut() const {
+    return headers;
+  }
+  /// Leaves F as it was.
+  void undo();
+
+private:
+  std::vector<std::pair<llvm::Use *, llvm::Value *>> replaced;
+  llvm::SmallPtrSet<const llvm::BasicBlock *, 4> headers;
+};
 
 /// What LLVM knows about the loops of F.
 Facts gather(Route &R, llvm::FunctionAnalysisManager &FAM);
