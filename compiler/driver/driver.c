@@ -27,9 +27,13 @@ static const char help[] =
     "that wait\nfor memory so that they wait less. They take all options of "
     "clang, and these:\n"
     "  -fno-cira              plain clang; -fcira turns cira on again\n"
-    "  -fcira=LIST            only the named changes, comma-separated: "
-    "interleave,\n"
-    "                         prefetch, jump; or none, as -fno-cira\n"
+    "  -fcira=LIST            the named changes instead of prefetch alone, "
+    "comma-\n"
+    "                         separated: prefetch, interleave, jump; or all; "
+    "or\n"
+    "                         none, as -fno-cira. interleave and jump are for "
+    "data\n"
+    "                         that outgrow the caches, and lose within them\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
     "                         cira-info --measure=FILE; default: built-in\n"
     "                         figures. Without it, what cira-info --measure\n"
@@ -51,6 +55,7 @@ typedef struct drive {
   cira_args_t args; /* for clang: items[0] is its name */
   bool on;
   const char *passes;  /* NULL: all */
+  bool passes_chosen;  /* by -fcira=LIST */
   const char *machine; /* NULL: the default model */
   bool chosen;         /* by -mcira-machine */
   const char *emit;    /* NULL: compile */
@@ -73,10 +78,13 @@ static bool refuse(const drive_t *d, const char *what, const char *which,
 }
 
 /* What -fcira= can name: the changes that the plug-in knows by the same names
- * (bridge/clang/Clang.cpp), and none, which stands alone. */
-static const char *const change_names[] = {"interleave", "prefetch", "jump",
-                                           "none"};
-enum { change_count = sizeof change_names / sizeof *change_names };
+ * (bridge/clang/Clang.cpp), and all or none, which stand alone. */
+static const char *const change_names[] = {"prefetch", "interleave", "jump",
+                                           "all", "none"};
+enum {
+  change_count = sizeof change_names / sizeof *change_names,
+  change_first_alone = change_count - 2
+};
 
 /* "prefetch, ... or none", for messages. */
 static const char *all_changes(void) {
@@ -99,14 +107,19 @@ static bool is_change(const char *name, size_t length) {
 
 static bool take_passes(drive_t *d, const char *list) {
   const char *option = cira__args_format("-fcira=%s", list);
-  bool none = false;
+  const char *alone = NULL;
   size_t count = 0;
   for (const char *at = list; *at || at == list;) {
     size_t length = strcspn(at, ",");
     if (!is_change(at, length)) {
       return refuse(d, "unknown value in", option, all_changes());
     }
-    none |= length == strlen("none") && strncmp(at, "none", length) == 0;
+    for (size_t i = change_first_alone; i < change_count; i++) {
+      if (strlen(change_names[i]) == length &&
+          strncmp(change_names[i], at, length) == 0) {
+        alone = change_names[i];
+      }
+    }
     count++;
     at += length;
     if (*at && !*++at) {
@@ -114,12 +127,13 @@ static bool take_passes(drive_t *d, const char *list) {
                     all_changes());
     }
   }
-  if (none && count > 1) {
-    return refuse(d, "none and other names in", option,
-                  "write -fcira=none alone");
+  if (alone && count > 1) {
+    return refuse(d, cira__args_format("%s and other names in", alone), option,
+                  cira__args_format("write -fcira=%s alone", alone));
   }
-  d->on = !none;
-  d->passes = none ? NULL : list;
+  d->on = !alone || strcmp(alone, "none") != 0;
+  d->passes = alone ? NULL : list;
+  d->passes_chosen = true;
   return true;
 }
 
@@ -302,21 +316,22 @@ static const char *passes_of(const drive_t *d) {
   if (!d->link.stands) {
     return d->passes;
   }
-  for (size_t i = 0; i < change_count; i++) {
+  for (size_t i = 0; i < change_first_alone; i++) {
     const char *name = change_names[i];
-    if (strcmp(name, "none") != 0 && strcmp(name, "jump") != 0 &&
-        wants(d, name)) {
+    if (strcmp(name, "jump") != 0 && wants(d, name)) {
       text = cira__args_format("%s,%s", text, name);
     }
   }
   return text;
 }
 
-/* What makes clang link the archive, behind the user's inputs: of these, only
+/* What makes clang link the archive, behind the user's inputs, unless a list
+ * without jump says that there is nothing to link it for: of these, only
  * those with a symbol that the archive defines bring it in, so that other
  * programs stay as clang links them. */
 static bool add_archive(drive_t *d) {
-  if (!d->link.links || d->link.stands || d->emit || !wants(d, "jump")) {
+  if (!d->link.links || d->link.stands || d->emit ||
+      (d->passes_chosen && !wants(d, "jump"))) {
     return true;
   }
   const char *archive = find_part(d, "no archive", archive_path);
@@ -430,7 +445,8 @@ int cira__drive(const char *name, int argc, char **argv) {
   bool cxx = length >= 2 && strcmp(name + length - 2, "++") == 0;
   drive_t d = {.name = cxx ? "cira-c++" : "cira-cc",
                .clang = cxx ? clangxx_path : clang_path,
-               .on = true};
+               .on = true,
+               .passes = "prefetch"};
   cira__args_add(&d.args, d.clang);
   if (argc > 1 && strncmp(argv[1], "-cc1", 4) == 0) {
     for (int i = 1; i < argc; i++) { /* clang calling itself */

@@ -161,8 +161,9 @@ def chains_found(tools, _):
         source = tools.write(name, text)
         compiler = tools.cxx if name.endswith("cpp") else tools.cc
         for level in ["-O2", "-O3"]:
-            done = run([compiler, level, "-c", source, "-o", tools.path("x.o"),
-                        "-Rpass=cira", "-Rpass-missed=cira", *options])
+            done = run([compiler, level, "-fcira=all", "-c", source, "-o",
+                        tools.path("x.o"), "-Rpass=cira", "-Rpass-missed=cira",
+                        *options])
             said = done.stderr.decode().count("remark: interleaved ")
             if done.returncode or said < count:
                 failures.append(f"{name} {level}: {said} loops interleaved "
@@ -195,6 +196,8 @@ def own_options(tools, _):
     expect([*says, "-fcira=none"], 0, "^$")
     expect([*says, "-fcira=none", "-fcira=prefetch"], 0, "prefetched 20 ")
     expect([*build, "-fcira=prefetch,none"], 1, "write -fcira=none alone")
+    expect([*build, "-fcira=all,jump"], 1, "write -fcira=all alone")
+    expect([*says, "-fcira=all"], 0, "prefetched 20 ")
     expect([*build, "-fcira="], 1, "unknown value in '-fcira='")
     expect([*build, "-fcira=prefetch,"], 1, "a name is missing at the end")
     expect([*says, f"-mcira-machine={tools.eager}"], 0, "prefetched 1[0-9][0-9] ")
@@ -297,6 +300,9 @@ def lists(tools, _):
     first = "cira_jump_step"
 
     def build(*command, program=None):
+        if command[0] == tools.cc and not any("cira=" in c or "no-cira" in c
+                                              for c in command):
+            command = (tools.cc, "-fcira=all", *command[1:])
         done = run(command, cwd=tools.work)
         said = done.stderr.decode()
         if done.returncode or said:

@@ -38,6 +38,7 @@ ALL_OPTIONS = QUICK_OPTIONS + [
     ["-O2", "-g", "-fsanitize=address,undefined"],
     ["-O2", "-fprofile-instr-generate", "-fcoverage-mapping"]]
 LIBRARIES = ["-lm", "-lpthread"]
+ALL_CHANGES = "-fcira=all"
 
 
 def compile_and_run(compiler, options, source, out, **more):
@@ -59,9 +60,9 @@ def edge(tools, arguments):
     failures = []
     sets = ALL_OPTIONS if arguments.all else QUICK_OPTIONS
     ways = {"all": ROUTE_ALL,
-            "both": ROUTE_ALL + [f"-mcira-machine={tools.eager}"]}
+            "both": ROUTE_ALL + [ALL_CHANGES, f"-mcira-machine={tools.eager}"]}
     if arguments.all:
-        ways["eager"] = [f"-mcira-machine={tools.eager}"]
+        ways["eager"] = [ALL_CHANGES, f"-mcira-machine={tools.eager}"]
     for source in sorted(glob.glob(os.path.join(common.HERE, "edge", "*.c*"))):
         cxx = source.endswith(".cpp")
         clang = tools.clangxx if cxx else tools.clang
@@ -107,9 +108,8 @@ def csmith(tools, arguments):
         if isinstance(want, str) or want[0] != 0:
             continue  # runs for too long; says nothing
         done += 1
-        ways = [ROUTE_ALL + [f"-mcira-machine={tools.eager}"]]
-        if arguments.all:
-            ways.append([f"-mcira-machine={tools.eager}"])
+        eager = [ALL_CHANGES, f"-mcira-machine={tools.eager}"]
+        ways = [ROUTE_ALL + eager] + ([eager] if arguments.all else [])
         for level in levels:
             for extra in ways:
                 got, _ = compile_and_run(tools.cc, flags + [level] + extra,
@@ -130,7 +130,8 @@ def random_programs(tools, arguments, generator, said_so):
         out = tools.path("program")
         want, _ = compile_and_run(tools.clang, [level], source, out)
         got, said = compile_and_run(
-            tools.cc, [level, f"-mcira-machine={tools.eager}", "-Rpass=cira"],
+            tools.cc, [level, ALL_CHANGES, f"-mcira-machine={tools.eager}",
+                       "-Rpass=cira"],
             source, out)
         changed += said.count(said_so)
         if got != want or isinstance(want, str) or want[0] != 0:

@@ -39,7 +39,8 @@ def compilers(arguments, folder):
     machine = os.path.join(folder, "eager.json")
     with open(machine, "w", encoding="utf-8") as f:
         f.write(common.EAGER)
-    eager = [f"-mcira-machine={machine}", "--start-no-unused-arguments", *common.ROUTE_ALL,
+    eager = ["-fcira=all", f"-mcira-machine={machine}",
+             "--start-no-unused-arguments", *common.ROUTE_ALL,
              "--end-no-unused-arguments"]
     return {
         "clang": packages.Compiler("clang", clang, clang + "++"),
