@@ -735,6 +735,9 @@ bool cira_ahead_finish(cira_ahead_t *a) {
     return false;
   }
   find_row(a);
+  for (int i = 0; i < a->target_count; i++) {
+    a->targets[i].base = base_of(a, a->values[a->targets[i].address].value);
+  }
   MlirBlock block =
       mlirRegionGetFirstBlock(mlirOperationGetRegion(a->loops->function, 0));
   for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {

@@ -71,6 +71,7 @@ typedef struct cira_ahead_target {
   int64_t loop;    /* that loop: level, or scan */
   bool row_start;  /* walks on from there: only the first lines are wanted */
   bool written, branchy;
+  int base; /* of the access itself; -2: none that shows its size */
 } cira_ahead_target_t;
 
 typedef struct cira_ahead {

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { sample_every = 16 };
+enum { sample_every = 4 };
 
 /* The variables of a base. `seen` is the last address that was accessed, 0 if
  * none since the last look; `from` the pointer it was computed from. */
@@ -61,6 +61,16 @@ static bool is_wide(const emitter_t *e, const cira_ahead_value_t *v) {
   return reach > e->plan->page_bytes / 16;
 }
 
+/* Rows that lie behind one another are read by the core itself well ahead: it
+ * is what they name that may be too much for the cache. */
+static bool is_counted(const emitter_t *e, int base) {
+  bool all = mlirOperationIsNull(e->plan->last);
+  for (int i = 0; !all && i < e->a->target_count; i++) {
+    all = e->a->targets[i].base == base;
+  }
+  return all;
+}
+
 static void choose_bases(emitter_t *e) {
   bool folds = !mlirOperationIsNull(e->plan->fold);
   for (int i = 0; i < e->a->value_count; i++) {
@@ -68,6 +78,11 @@ static void choose_bases(emitter_t *e) {
     if (v->base >= 0 && v->needed &&
         (v->kind != cira_ahead_source || folds || is_wide(e, v))) {
       e->bases[v->base].used = true;
+    }
+  }
+  for (int i = 0; folds && i < e->a->target_count; i++) {
+    if (e->a->targets[i].base >= 0) {
+      e->bases[e->a->targets[i].base].used = true;
     }
   }
 }
@@ -226,7 +241,7 @@ static MlirValue is_on(emitter_t *e, cira_lb_t *b, MlirValue trips) {
   }
   MlirValue sum = cira_lb_constant(b, i64, 0);
   for (int i = 0; i < e->a->base_count; i++) {
-    if (!mlirValueIsNull(e->bases[i].lo)) {
+    if (!mlirValueIsNull(e->bases[i].lo) && is_counted(e, i)) {
       MlirValue touched =
           cira_lb_binary(b, "llvm.sub", var(b, e->bases[i].hi, i64),
                          var(b, e->bases[i].lo, i64));

@@ -397,12 +397,11 @@ static MlirOperation last_of_row(const work_t *w, const cira_ahead_t *a) {
   return cira_llvm_find_last(&w->loops, a->anchor);
 }
 
-/* Does what the loop reads lie in arrays that show when they are large? */
+/* Do the accesses show how much memory they touch? */
 static bool shows_size(const cira_ahead_t *a) {
-  for (int i = 0; i < a->value_count; i++) {
-    const cira_ahead_value_t *v = &a->values[i];
-    if (v->needed && v->kind == cira_ahead_source && v->base >= 0 &&
-        cira_ahead_is_witnessed(a, v->base)) {
+  for (int i = 0; i < a->target_count; i++) {
+    if (a->targets[i].base >= 0 &&
+        cira_ahead_is_witnessed(a, a->targets[i].base)) {
       return true;
     }
   }

@@ -15,7 +15,7 @@
 // CHECK: ^bb2(
 // CHECK: %[[P:.*]] = llvm.getelementptr inbounds %arg3
 // CHECK-NEXT: llvm.load %[[P]]
-// Once in 16 iterations, the limits are brought up to date.
+// Once in four iterations, the limits are brought up to date.
 // CHECK: llvm.cond_br %{{.*}}, ^bb3, ^bb4 {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1, 0>}}
 // CHECK: %[[MOST:.*]] = llvm.mlir.constant(8388608 : i64)
 // CHECK-NEXT: %[[ON:.*]] = llvm.icmp "uge" %{{.*}}, %[[MOST]]
