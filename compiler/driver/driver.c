@@ -29,11 +29,12 @@ static const char help[] =
     "  -fno-cira              plain clang; -fcira turns cira on again\n"
     "  -fcira=LIST            the named changes instead of prefetch alone, "
     "comma-\n"
-    "                         separated: prefetch, interleave, jump; or all; "
-    "or\n"
-    "                         none, as -fno-cira. interleave and jump are for "
-    "data\n"
-    "                         that outgrow the caches, and lose within them\n"
+    "                         separated: prefetch, lookahead, interleave, "
+    "jump;\n"
+    "                         or all; or none, as -fno-cira. All but prefetch "
+    "are\n"
+    "                         for data that outgrow the caches, and lose "
+    "within\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
     "                         cira-info --measure=FILE; default: built-in\n"
     "                         figures. Without it, what cira-info --measure\n"
@@ -79,8 +80,8 @@ static bool refuse(const drive_t *d, const char *what, const char *which,
 
 /* What -fcira= can name: the changes that the plug-in knows by the same names
  * (bridge/clang/Clang.cpp), and all or none, which stand alone. */
-static const char *const change_names[] = {"prefetch", "interleave", "jump",
-                                           "all", "none"};
+static const char *const change_names[] = {
+    "prefetch", "lookahead", "interleave", "jump", "all", "none"};
 enum {
   change_count = sizeof change_names / sizeof *change_names,
   change_first_alone = change_count - 2

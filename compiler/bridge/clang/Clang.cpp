@@ -155,7 +155,7 @@ struct Change {
 };
 static constexpr Change changes[] = {
     {"interleave", "cira-llvm-interleave"},
-    {"prefetch", "cira-llvm-lookahead"},
+    {"lookahead", "cira-llvm-lookahead"},
     {"prefetch", "cira-llvm-prefetch"},
     {"jump", "cira-llvm-jump"}, // after those that split blocks
 };
