@@ -585,25 +585,25 @@ cira_spsc_sender_send_batch(cira_spsc_cursor_t *s, const void *msgs,
     }
   }
   uint64_t room = s->limit - s->pos;
-  uint32_t todo = room < count ? (uint32_t)room : count;
+  uint32_t unsent = room < count ? (uint32_t)room : count;
   const uint8_t *from = (const uint8_t *)msgs;
-  *out_count = todo;
-  uint32_t sent = todo;
-  while (todo > 0) {
+  *out_count = unsent;
+  uint32_t sent = unsent;
+  while (unsent > 0) {
     uint8_t *block = cira__channel_data(c) + s->block;
     uint64_t here = s->end - s->pos;
-    if (here == c->per_block && here <= todo &&
+    if (here == c->per_block && here <= unsent &&
         here * bytes == 64 - sizeof(uint64_t)) {
       memcpy(block + sizeof(uint64_t), from, 64 - sizeof(uint64_t));
       from += 64 - sizeof(uint64_t);
     } else {
-      here = here < todo ? here : todo;
+      here = here < unsent ? here : unsent;
       for (uint64_t i = 0; i < here; i++, from += bytes) {
         memcpy(block + s->offset + i * bytes, from, bytes);
       }
     }
     s->pos += here;
-    todo -= (uint32_t)here;
+    unsent -= (uint32_t)here;
     /* pairs with: the acquire load in cira__spsc_ready */
     __atomic_store_n((uint64_t *)(void *)block, s->pos, __ATOMIC_RELEASE);
     s->offset += here * bytes;

@@ -328,7 +328,7 @@ static void test_under_preload(void **state) {
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_int_equal(status, 0);
 #else
-  skip();
+  skip(); /* the preload library is not built with sanitizers */
 #endif
 }
 
