@@ -7,49 +7,30 @@
  * every measure's sum is checked. One repetition of each in turn, medians.
  * Run it under cira-run to have the arrays in far memory.
  *
- *   bench-call [--json FILE] [--repeat N] [--only TEXT] [--idle-ms N]
+ *   bench-call [--json FILE] [--repeat N] [--only TEXT,...] [--idle-ms N]
  *              [--calls N]   fewer, for short repetitions on a busy machine
  */
-#include "base/base.h"
+#include "bench.h"
 #include "cira/call.h"
 #include "cira/coro.h"
 #include "seed.h"
 
-#include <getopt.h>
-#include <jansson.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define REPEAT_MAX 101
 #define SLOW_CALLS 10000u /* of those that sleep */
-#define PREFETCH_AHEAD 32u
 
 static int32_t *a;
 static int32_t *b;
 static int cpus;
 static cira_call_table_t *table;
 
-static _Noreturn void die(const char *what) {
-  fprintf(stderr, "bench-call: %s: %s\n", what, cira_status_detail());
-  exit(1);
-}
-
-static void check(cira_status_t status, const char *what) {
-  if (status != CIRA_OK) {
-    die(what);
-  }
-}
-
 static void pin(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu % cpus, &set);
-  (void)sched_setaffinity(0, sizeof(set), &set);
+  bench_pin(cpu % cpus);
 }
 
 /* ---- without links ------------------------------------------------------ */
@@ -67,8 +48,34 @@ __attribute__((noinline)) static int32_t run_inline(uint32_t calls) {
 __attribute__((noinline)) static int32_t run_prefetch(uint32_t calls) {
   uint32_t c = 0;
   for (uint32_t k = 0; k < calls; k++) {
-    __builtin_prefetch(&a[b[k + 3 + PREFETCH_AHEAD]], 0, 3);
+    __builtin_prefetch(&a[b[k + 3 + SEED_AHEAD]], 0, 3);
     c += (uint32_t)seed_remote(k, a, b);
+  }
+  return (int32_t)c;
+}
+
+/* What remote_array does, without a link: windows come as numbers in an array,
+ * and the compiler cannot know that they overlap. */
+__attribute__((noinline)) static void
+local_array(const uint32_t *k, int32_t *result, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    result[i] = seed_remote(k[i], a, b);
+  }
+}
+
+static int32_t run_local(uint32_t calls, uint32_t batch) {
+  static uint32_t k[1024];
+  static int32_t result[1024];
+  uint32_t c = 0;
+  for (uint32_t begin = 0; begin < calls; begin += batch) {
+    uint32_t n = calls - begin < batch ? calls - begin : batch;
+    for (uint32_t i = 0; i < n; i++) {
+      k[i] = begin + i;
+    }
+    local_array(k, result, n);
+    for (uint32_t i = 0; i < n; i++) {
+      c += (uint32_t)result[i];
+    }
   }
   return (int32_t)c;
 }
@@ -108,7 +115,7 @@ static int32_t run_slot(uint32_t calls, bool sleeps) {
   pthread_t thread;
   uint32_t c = 0;
   if (pthread_create(&thread, NULL, slot_main, &s)) {
-    die("no thread");
+    bench_die("no thread");
   }
   for (uint32_t k = 0; k < calls; k++) {
     s.k = k;
@@ -127,12 +134,12 @@ static int32_t run_slot(uint32_t calls, bool sleeps) {
 
 typedef struct {
   cira_call_client_t *client;
-  uint32_t remote, remote_array, cpu_time;
+  uint32_t remote, remote_array, remote_array_ahead, cpu_time;
 } peer_t;
 
 static uint32_t find(cira_call_client_t *client, const char *name) {
   uint32_t function = 0;
-  check(cira_call_find(client, name, CIRA_FOREVER, &function), name);
+  bench_check(cira_call_find(client, name, CIRA_FOREVER, &function), name);
   return function;
 }
 
@@ -145,16 +152,17 @@ static peer_t peer_start(bool process) {
   cira_call_many_t bind = {.args = far, .args_bytes = sizeof(far), .count = 1};
   uint32_t cpu = (uint32_t)(1 % cpus);
   uint64_t count;
-  check(process ? cira_call_process(table, &o, &p.client)
-                : cira_call_thread(table, &o, &p.client),
-        "cannot start the callee");
-  check(cira_call_run(p.client, find(p.client, "pin"), &cpu, 4, NULL, 0,
-                      CIRA_FOREVER, NULL),
-        "pin");
-  check(cira_call_many(p.client, find(p.client, "bind"), &bind, &count),
-        "bind");
+  bench_check(process ? cira_call_process(table, &o, &p.client)
+                      : cira_call_thread(table, &o, &p.client),
+              "cannot start the callee");
+  bench_check(cira_call_run(p.client, find(p.client, "pin"), &cpu, 4, NULL, 0,
+                            CIRA_FOREVER, NULL),
+              "pin");
+  bench_check(cira_call_many(p.client, find(p.client, "bind"), &bind, &count),
+              "bind");
   p.remote = find(p.client, "remote");
   p.remote_array = find(p.client, "remote_array");
+  p.remote_array_ahead = find(p.client, "remote_array_ahead");
   p.cpu_time = find(p.client, "cpu_time");
   return p;
 }
@@ -168,13 +176,14 @@ static int32_t run_ring(const peer_t *p, uint32_t calls, uint32_t depth) {
   for (uint32_t k = 0; k < calls + depth; k++) {
     uint32_t i = k % depth;
     if (k >= depth) {
-      check(cira_call_wait(p->client, &call[i], CIRA_FOREVER), "wait");
+      bench_check(cira_call_wait(p->client, &call[i], CIRA_FOREVER), "wait");
       c += (uint32_t)result[i];
     }
     if (k < calls) {
       r.args = &k;
       r.result = &result[i];
-      check(cira_call_submit(p->client, p->remote, &r, &call[i]), "submit");
+      bench_check(cira_call_submit(p->client, p->remote, &r, &call[i]),
+                  "submit");
     }
   }
   return (int32_t)c;
@@ -197,7 +206,7 @@ static int32_t run_many(const peer_t *p, uint32_t function, uint32_t calls,
                              .args_bytes = 4,
                              .result_bytes = 4,
                              .batch = batch};
-    check(cira_call_many(p->client, function, &many, &done), "many");
+    bench_check(cira_call_many(p->client, function, &many, &done), "many");
     for (uint32_t i = 0; i < n; i++) {
       c += (uint32_t)result[i];
     }
@@ -215,9 +224,9 @@ static int64_t task_main(void *argument) {
   while (t->next < t->calls) {
     uint32_t k = t->next++;
     int32_t result;
-    check(cira_call_run(t->p->client, t->p->remote, &k, 4, &result, 4,
-                        CIRA_FOREVER, NULL),
-          "run");
+    bench_check(cira_call_run(t->p->client, t->p->remote, &k, 4, &result, 4,
+                              CIRA_FOREVER, NULL),
+                "run");
     t->sum += (uint32_t)result;
   }
   return 0;
@@ -227,19 +236,31 @@ static int64_t task_main(void *argument) {
 static int32_t run_tasks(const peer_t *p, uint32_t calls, uint32_t depth) {
   cira_sched_t *sched;
   tasks_t t = {.p = p, .calls = calls};
-  check(cira_sched_create(NULL, &sched), "sched");
+  bench_check(cira_sched_create(NULL, &sched), "sched");
   for (uint32_t i = 0; i < depth; i++) {
-    check(cira_sched_spawn(sched, task_main, &t, CIRA_TASK_F_DETACHED, 0, NULL),
-          "spawn");
+    bench_check(
+        cira_sched_spawn(sched, task_main, &t, CIRA_TASK_F_DETACHED, 0, NULL),
+        "spawn");
   }
-  check(cira_sched_run(sched), "sched_run");
-  check(cira_sched_destroy(sched), "sched_destroy");
+  bench_check(cira_sched_run(sched), "sched_run");
+  bench_check(cira_sched_destroy(sched), "sched_destroy");
   return (int32_t)t.sum;
 }
 
 /* ---- measures ----------------------------------------------------------- */
 
-typedef enum { INLINE, PREFETCH, SLEEP, SPIN, RING, MANY, ARRAY, TASKS } how_t;
+typedef enum {
+  INLINE,
+  PREFETCH,
+  LOCAL,
+  SLEEP,
+  SPIN,
+  RING, /* this one and those below have a link */
+  MANY,
+  ARRAY,
+  AHEAD,
+  TASKS,
+} how_t;
 
 static const struct measure {
   const char *name;
@@ -249,6 +270,8 @@ static const struct measure {
 } measures[] = {
     {"inline", INLINE, 0, false},
     {"inline, prefetch", PREFETCH, 0, false},
+    {"inline, arrays of 128", LOCAL, 128, false},
+    {"inline, arrays of 1024", LOCAL, 1024, false},
     {"usleep(1), one slot", SLEEP, 0, false},
     {"spinning, one slot", SPIN, 0, false},
     {"ring, depth 1", RING, 1, false},
@@ -263,6 +286,8 @@ static const struct measure {
     {"batches of 1024", MANY, 1024, false},
     {"arrays of 128", ARRAY, 128, false},
     {"arrays of 1024", ARRAY, 1024, false},
+    {"arrays of 128, prefetch", AHEAD, 128, false},
+    {"arrays of 1024, prefetch", AHEAD, 1024, false},
     {"coroutines, depth 16", TASKS, 16, false},
     {"coroutines, depth 256", TASKS, 256, false},
     {"process, ring, depth 1", RING, 1, true},
@@ -284,6 +309,8 @@ static int32_t run(const struct measure *m, const peer_t *p, uint32_t calls) {
     return run_inline(calls);
   case PREFETCH:
     return run_prefetch(calls);
+  case LOCAL:
+    return run_local(calls, m->size);
   case SLEEP:
     return run_slot(calls, true);
   case SPIN:
@@ -294,6 +321,8 @@ static int32_t run(const struct measure *m, const peer_t *p, uint32_t calls) {
     return run_many(p, p->remote, calls, m->size);
   case ARRAY:
     return run_many(p, p->remote_array, calls, m->size);
+  case AHEAD:
+    return run_many(p, p->remote_array_ahead, calls, m->size);
   case TASKS:
     return run_tasks(p, calls, m->size);
   }
@@ -303,9 +332,9 @@ static int32_t run(const struct measure *m, const peer_t *p, uint32_t calls) {
 /* CPU time of the callee so far. */
 static uint64_t callee_time(const peer_t *p) {
   uint64_t ns = 0;
-  check(cira_call_run(p->client, p->cpu_time, NULL, 0, &ns, 8, CIRA_FOREVER,
-                      NULL),
-        "cpu_time");
+  bench_check(cira_call_run(p->client, p->cpu_time, NULL, 0, &ns, 8,
+                            CIRA_FOREVER, NULL),
+              "cpu_time");
   return ns;
 }
 
@@ -344,16 +373,6 @@ static double measure(const struct measure *m, uint32_t calls,
   return (double)took / calls;
 }
 
-static int ascending(const void *x, const void *y) {
-  double d = *(const double *)x - *(const double *)y;
-  return d < 0 ? -1 : d > 0;
-}
-
-static double median(double *v, uint32_t n) {
-  qsort(v, n, sizeof(*v), ascending);
-  return v[n / 2];
-}
-
 /* What an idle callee burns, and how long a call to it takes. */
 static json_t *measure_idle(uint32_t idle_ms) {
   double wake_ns[21];
@@ -366,61 +385,17 @@ static json_t *measure_idle(uint32_t idle_ms) {
   for (uint32_t i = 0; i < CIRA_COUNT(wake_ns); i++) {
     (void)usleep(5000);
     uint64_t begin = cira__now_ns();
-    check(cira_call_run(p.client, p.remote, &k, 4, &result, 4, CIRA_FOREVER,
-                        NULL),
-          "run");
+    bench_check(cira_call_run(p.client, p.remote, &k, 4, &result, 4,
+                              CIRA_FOREVER, NULL),
+                "run");
     wake_ns[i] = (double)(cira__now_ns() - begin);
   }
   cira_call_destroy(p.client);
   double percent = (double)(after - before) / (10000.0 * idle_ms);
-  double wake = median(wake_ns, CIRA_COUNT(wake_ns));
+  double wake = bench_median(wake_ns, CIRA_COUNT(wake_ns));
   printf("idle callee: %.3f %% of a CPU; a call that wakes it: %.1f us\n",
          percent, wake / 1000);
   return json_pack("{s:f, s:f}", "cpu_percent", percent, "wake_ns", wake);
-}
-
-typedef struct {
-  const char *json_file;
-  const char *only;
-  uint32_t repeat;
-  uint32_t idle_ms;
-  uint32_t calls;
-} settings_t;
-
-static void settings_parse(int argc, char **argv, settings_t *s) {
-  static const struct option options[] = {
-      {"json", required_argument, NULL, 'j'},
-      {"repeat", required_argument, NULL, 'r'},
-      {"only", required_argument, NULL, 'o'},
-      {"idle-ms", required_argument, NULL, 'i'},
-      {"calls", required_argument, NULL, 'c'},
-      {0}};
-  uint64_t n = 0;
-  for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    switch (c) {
-    case 'j':
-      s->json_file = optarg;
-      break;
-    case 'o':
-      s->only = optarg;
-      break;
-    case 'r':
-      check(cira__parse_u64(optarg, "--repeat", REPEAT_MAX, &n), "--repeat");
-      s->repeat = n ? (uint32_t)n : 1;
-      break;
-    case 'i':
-      check(cira__parse_u64(optarg, "--idle-ms", 100000, &n), "--idle-ms");
-      s->idle_ms = n ? (uint32_t)n : 1;
-      break;
-    case 'c':
-      check(cira__parse_u64(optarg, "--calls", SEED_CALLS(SEED_M), &n),
-            "--calls");
-      s->calls = n < 1000 ? 1000 : (uint32_t)n;
-      break;
-    default:
-      exit(2);
-    }
-  }
 }
 
 static void arrays_make(void) {
@@ -429,72 +404,83 @@ static void arrays_make(void) {
   a = malloc(4ull * SEED_N);
   b = malloc(4ull * SEED_N);
   if (!a || !b) {
-    die("no memory for the arrays");
+    bench_die("no memory for the arrays");
   }
   seed_fill(a, b, SEED_N);
-  check(cira_call_table_create(&table), "table");
-  check(cira_call_table_load(table, BENCH_REMOTE), "load");
-  check(cira_call_table_window(table, 0, a, 4ull * SEED_N), "window");
-  check(cira_call_table_window(table, 1, b, 4ull * SEED_N), "window");
+  bench_check(cira_call_table_create(&table), "table");
+  bench_check(cira_call_table_load(table, BENCH_REMOTE), "load");
+  bench_check(cira_call_table_window(table, 0, a, 4ull * SEED_N), "window");
+  bench_check(cira_call_table_window(table, 1, b, 4ull * SEED_N), "window");
+}
+
+static void header_print(void) {
+  printf("%-26s %10s %10s %10s %10s %10s %12s\n", "ns a call", "median",
+         "least", "most", "callee CPU", "CPU s", "program");
+}
+
+typedef struct {
+  double ns[BENCH_REPEAT_MAX];
+  double cpu_s[BENCH_REPEAT_MAX];
+  double callee_ns[BENCH_REPEAT_MAX];
+} samples_t;
+
+/* Whole programs are compared with the first measure, the inline loop. */
+static void report(const struct measure *m, samples_t *v, uint32_t repeat,
+                   double fill_s, double *local_s) {
+  double ns = bench_median(v->ns, repeat);
+  double cpu_s = bench_median(v->cpu_s, repeat);
+  double callee_ns = bench_median(v->callee_ns, repeat);
+  double whole_s = fill_s + 1e-9 * ns * SEED_CALLS(SEED_M);
+  *local_s = m == measures ? whole_s : *local_s;
+  printf("%-26s %10.1f %10.1f %10.1f %10.1f %10.3f", m->name, ns, v->ns[0],
+         v->ns[repeat - 1], callee_ns, cpu_s);
+  if (*local_s > 0) {
+    printf(" %10.2f x", whole_s / *local_s);
+  }
+  printf("\n");
+  bench_result(json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "what", m->name,
+                         "median", ns, "least", v->ns[0], "most",
+                         v->ns[repeat - 1], "cpu_s", cpu_s, "callee_ns",
+                         callee_ns));
 }
 
 int main(int argc, char **argv) {
-  static double samples[CIRA_COUNT(measures)][REPEAT_MAX];
-  static double cpu[CIRA_COUNT(measures)][REPEAT_MAX];
-  static double callee[CIRA_COUNT(measures)][REPEAT_MAX];
-  settings_t s = {.repeat = 5, .idle_ms = 2000, .calls = SEED_CALLS(SEED_M)};
-  settings_parse(argc, argv, &s);
-  (void)setvbuf(stdout, NULL, _IOLBF, 0);
+  static samples_t samples[CIRA_COUNT(measures)];
+  bench_settings_t s = {.program = "bench-call", .repeat = 5};
+  uint64_t idle_ms = 2000;
+  uint64_t calls = SEED_CALLS(SEED_M);
+  const bench_option_t more[] = {
+      {"idle-ms", &idle_ms, 1, 100000},
+      {"calls", &calls, 1000, SEED_CALLS(SEED_M)},
+  };
+  bench_begin(argc, argv, &s, more, CIRA_COUNT(more));
   cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
   pin(0);
   uint64_t begin = cira__now_ns();
   arrays_make();
   double fill_s = 1e-9 * (double)(cira__now_ns() - begin);
+  double local_s = 0;
   printf("fill %.2f s\n", fill_s);
+  json_object_set_new(bench_root(), "fill_s", json_real(fill_s));
   for (uint32_t r = 0; r < s.repeat; r++) {
     for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
-      if (!s.only || strstr(measures[m].name, s.only)) {
-        samples[m][r] =
-            measure(&measures[m], s.calls, &cpu[m][r], &callee[m][r]);
+      if (bench_wants(measures[m].name)) {
+        samples_t *v = &samples[m];
+        v->ns[r] = measure(&measures[m], (uint32_t)calls, &v->cpu_s[r],
+                           &v->callee_ns[r]);
       }
     }
   }
-  json_t *root = json_pack("{s:f, s:i, s:i}", "fill_s", fill_s, "repeat",
-                           (int)s.repeat, "cpus", cpus);
-  json_t *results = json_array();
-  double local_s = 0;
-  printf("%-26s %10s %10s %10s %10s %10s %12s\n", "ns a call", "median",
-         "least", "most", "callee CPU", "CPU s", "program");
+  header_print();
   for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
-    if (s.only && !strstr(measures[m].name, s.only)) {
-      continue;
+    if (bench_wants(measures[m].name)) {
+      report(&measures[m], &samples[m], s.repeat, fill_s, &local_s);
     }
-    double ns = median(samples[m], s.repeat);
-    double cpu_s = median(cpu[m], s.repeat);
-    double callee_ns = median(callee[m], s.repeat);
-    double whole_s = fill_s + 1e-9 * ns * SEED_CALLS(SEED_M);
-    local_s = m == 0 ? whole_s : local_s;
-    printf("%-26s %10.1f %10.1f %10.1f %10.1f %10.3f", measures[m].name, ns,
-           samples[m][0], samples[m][s.repeat - 1], callee_ns, cpu_s);
-    if (local_s > 0) {
-      printf(" %10.2f x", whole_s / local_s);
-    }
-    printf("\n");
-    json_array_append_new(results,
-                          json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "what",
-                                    measures[m].name, "median", ns, "least",
-                                    samples[m][0], "most",
-                                    samples[m][s.repeat - 1], "cpu_s", cpu_s));
   }
-  json_object_set_new(root, "results", results);
-  if (!s.only || strstr("idle", s.only)) {
-    json_object_set_new(root, "idle", measure_idle(s.idle_ms));
+  if (bench_wants("idle")) {
+    json_object_set_new(bench_root(), "idle", measure_idle((uint32_t)idle_ms));
   }
   cira_call_table_destroy(table);
-  if (s.json_file && json_dump_file(root, s.json_file, JSON_INDENT(2)) < 0) {
-    fprintf(stderr, "bench-call: cannot write '%s'\n", s.json_file);
-    return 1;
-  }
-  json_decref(root);
+  bench_end();
   return 0;
 }

@@ -34,7 +34,22 @@ CIRA_CALL_KERNEL(bind) {
 CIRA_CALL_KERNEL_ARRAY(remote_array) {
   const uint32_t *k = frame->args;
   int32_t *result = frame->result;
-  for (uint32_t i = 0; i < frame->count; i++) {
+  uint32_t count = frame->count; /* results may alias the frame */
+  for (uint32_t i = 0; i < count; i++) {
+    result[i] = seed_remote(k[i], a, b);
+  }
+  frame->result_bytes = sizeof(int32_t);
+  return CIRA_OK;
+}
+
+/* A function that sees all its calls can ask for what the later ones need. */
+CIRA_CALL_KERNEL_ARRAY(remote_array_ahead) {
+  const uint32_t *k = frame->args;
+  int32_t *result = frame->result;
+  uint32_t count = frame->count;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t later = i + SEED_AHEAD < count ? i + SEED_AHEAD : count - 1;
+    __builtin_prefetch(&a[b[k[later] + 3]], 0, 3);
     result[i] = seed_remote(k[i], a, b);
   }
   frame->result_bytes = sizeof(int32_t);

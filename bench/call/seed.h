@@ -17,6 +17,7 @@
 #define SEED_M_SHORT 1000000u /* 250,000 calls */
 #define SEED_SUM_SHORT (-1520289353)
 #define SEED_CALLS(m) ((m) / 4)
+#define SEED_AHEAD 32u /* calls, of loops that prefetch */
 
 /* Fills A, and B as far as `b_count`, in the order that the sums want. */
 static inline void seed_fill(int32_t *a, int32_t *b, uint32_t b_count) {

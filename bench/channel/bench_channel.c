@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * bench-channel: what a message costs between two CPUs. Rings of cira beside
- * those of Concurrency Kit, and the bare hardware: the round trip of one cache
- * line. Measurements are interleaved, one repetition of each in turn, so that a
- * busy neighbour hits all of them; what is reported is the median, with the
- * least and the most. Every message carries its number and is checked.
+ * those of Concurrency Kit, and the bare hardware: the round trip of a cache
+ * line, and lines that stream from one CPU to the other (line_stream, as
+ * nanoseconds a message when a line carries seven of them): no ring can be
+ * faster. Measurements are interleaved, one repetition of each in turn, so that
+ * a busy neighbour hits all of them; what is reported is the median, with the
+ * least and the most; rows with times_ck are the quotients of each round. Every
+ * message carries its number and is checked. Rows with _16k have room for 16384
+ * messages, the others for 1024.
  *
- *   bench-channel [--json FILE] [--repeat N] [--count N] [--only TEXT]
+ *   bench-channel [--json FILE] [--repeat N] [--count N] [--only TEXT,...]
  */
-#include "base/base.h"
+#include "bench.h"
 #include "cira/channel.h"
 
 #include <ck_ring.h>
-#include <getopt.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#define CAPACITY 1024u
+#define SMALL 1024u
+#define LARGE 16384u
 #define BATCH 32u
-#define REPEAT_MAX 101
+#define WORDS 7u         /* of a line, beside its number */
+#define ROUND_LINES 147u /* as many as a small ring has */
+
+typedef struct {
+  _Alignas(64) _Atomic uint64_t number;
+  uint64_t word[WORDS];
+} line_t;
 
 typedef struct {
   uint64_t count; /* messages per sender */
@@ -35,22 +43,13 @@ typedef struct {
   pthread_barrier_t start;
   _Atomic uint64_t begun_ns, ended_ns; /* earliest, latest */
   _Atomic uint64_t received, sum;      /* MPMC */
-  _Alignas(128) _Atomic uint64_t line;
+  line_t *lines;
+  uint32_t line_count;                  /* a power of two for streams */
+  _Alignas(128) _Atomic uint64_t taken; /* lines of a stream */
   uint8_t pad[120];
 } run_t;
 
 typedef void (*body_fn_t)(run_t *run, uint32_t index);
-
-static _Noreturn void die(const char *what) {
-  fprintf(stderr, "bench-channel: %s: %s\n", what, cira_status_detail());
-  exit(1);
-}
-
-static void check(cira_status_t status, const char *what) {
-  if (status != CIRA_OK) {
-    die(what);
-  }
-}
 
 static void expect(uint64_t got, uint64_t want) {
   if (CIRA_UNLIKELY(got != want)) {
@@ -71,23 +70,102 @@ static void back_off(uint32_t *turn) {
 
 /* ---- bodies of senders and receivers ------------------------------------ */
 
+/* How far lines lie apart depends on their addresses, so a round trip is the
+ * mean over as many lines as a ring has, seven times each, as a ring uses them.
+ * Looks without a pause would keep the line from the other side. */
+static _Atomic uint64_t *round_line(const run_t *run, uint32_t *at) {
+  *at = *at + 1 == ROUND_LINES * WORDS ? 0 : *at + 1;
+  return &run->lines[*at / WORDS].number;
+}
+
+static void line_await(_Atomic uint64_t *line, uint64_t number) {
+  while (atomic_load_explicit(line, memory_order_acquire) != number) {
+    cira__cpu_relax();
+  }
+}
+
 static void line_ping(run_t *run, uint32_t index) {
   (void)index;
+  uint32_t at = 0;
   for (uint64_t i = 0; i < run->count; i++) {
-    atomic_store_explicit(&run->line, 2 * i + 1, memory_order_release);
-    while (atomic_load_explicit(&run->line, memory_order_acquire) !=
-           2 * i + 2) {
-    }
+    _Atomic uint64_t *line = round_line(run, &at);
+    atomic_store_explicit(line, 2 * i + 1, memory_order_release);
+    line_await(line, 2 * i + 2);
   }
 }
 
 static void line_pong(run_t *run, uint32_t index) {
   (void)index;
+  uint32_t at = 0;
   for (uint64_t i = 0; i < run->count; i++) {
-    while (atomic_load_explicit(&run->line, memory_order_acquire) !=
-           2 * i + 1) {
+    _Atomic uint64_t *line = round_line(run, &at);
+    line_await(line, 2 * i + 1);
+    atomic_store_explicit(line, 2 * i + 2, memory_order_release);
+  }
+}
+
+#define STREAM_AHEAD 16u
+#define STREAM_PAUSES 32
+
+static void stream_stand(void) {
+  for (int i = 0; i < STREAM_PAUSES; i++) {
+    cira__cpu_relax();
+  }
+}
+
+/* Whole lines in order, each with its number: nothing that a ring needs beside
+ * that, such as publishing each message, closing or sleeping. */
+static void stream_send(run_t *run, uint32_t index) {
+  (void)index;
+  uint64_t mask = run->line_count - 1;
+  uint64_t room = run->line_count;
+  for (uint64_t i = 0; i < run->count / WORDS; i++) {
+    while (i == room) {
+      room = atomic_load_explicit(&run->taken, memory_order_acquire) +
+             run->line_count;
+      if (i == room) {
+        stream_stand();
+      }
     }
-    atomic_store_explicit(&run->line, 2 * i + 2, memory_order_release);
+    line_t *line = &run->lines[i & mask];
+    if (room - i > STREAM_AHEAD) {
+#if defined(__x86_64__) /* the builtin would prefetch for reading */
+      __asm__ volatile("prefetchw %0"
+                       :
+                       : "m"(run->lines[(i + STREAM_AHEAD) & mask]));
+#else
+      __builtin_prefetch(&run->lines[(i + STREAM_AHEAD) & mask], 1, 3);
+#endif
+    }
+    for (uint32_t k = 0; k < WORDS; k++) {
+      line->word[k] = i + k;
+    }
+    atomic_store_explicit(&line->number, i + 1, memory_order_release);
+  }
+}
+
+static void stream_receive(run_t *run, uint32_t index) {
+  (void)index;
+  uint64_t mask = run->line_count - 1;
+  bool behind = false;
+  for (uint64_t i = 0; i < run->count / WORDS; i++) {
+    line_t *line = &run->lines[i & mask];
+    if (behind) {
+      __builtin_prefetch(&run->lines[(i + STREAM_AHEAD) & mask], 0, 3);
+    }
+    behind = true;
+    while (atomic_load_explicit(&line->number, memory_order_acquire) != i + 1) {
+      stream_stand();
+      behind = false;
+    }
+    uint64_t sum = 0;
+    for (uint32_t k = 0; k < WORDS; k++) {
+      sum += line->word[k];
+    }
+    expect(sum, WORDS * i + WORDS * (WORDS - 1) / 2);
+    if (i % 16 == 15) {
+      atomic_store_explicit(&run->taken, i + 1, memory_order_release);
+    }
   }
 }
 
@@ -178,7 +256,7 @@ static void cursor_batch_receive(run_t *run, uint32_t index) {
 static void call_send(run_t *run, uint32_t index) {
   (void)index;
   for (uint64_t i = 0; i < run->count; i++) {
-    check(cira_channel_send(run->there, &i, CIRA_FOREVER), "send");
+    bench_check(cira_channel_send(run->there, &i, CIRA_FOREVER), "send");
   }
 }
 
@@ -186,7 +264,8 @@ static void call_receive(run_t *run, uint32_t index) {
   (void)index;
   uint64_t got = 0;
   for (uint64_t i = 0; i < run->count; i++) {
-    check(cira_channel_receive(run->there, &got, CIRA_FOREVER), "receive");
+    bench_check(cira_channel_receive(run->there, &got, CIRA_FOREVER),
+                "receive");
     expect(got, i);
   }
 }
@@ -199,7 +278,7 @@ static void batch_send(run_t *run, uint32_t index) {
     for (uint32_t k = 0; k < BATCH; k++) {
       batch[k] = i + k;
     }
-    check(
+    bench_check(
         cira_channel_send_batch(run->there, batch, BATCH, CIRA_FOREVER, &sent),
         "send_batch");
   }
@@ -210,9 +289,9 @@ static void batch_receive(run_t *run, uint32_t index) {
   uint64_t batch[BATCH];
   uint32_t got;
   for (uint64_t i = 0; i < run->count; i += got) {
-    check(cira_channel_receive_batch(run->there, batch, BATCH, CIRA_FOREVER,
-                                     &got),
-          "receive_batch");
+    bench_check(cira_channel_receive_batch(run->there, batch, BATCH,
+                                           CIRA_FOREVER, &got),
+                "receive_batch");
     for (uint32_t k = 0; k < got; k++) {
       expect(batch[k], i + k);
     }
@@ -223,8 +302,8 @@ static void ping(run_t *run, uint32_t index) {
   (void)index;
   uint64_t got = 0;
   for (uint64_t i = 0; i < run->count; i++) {
-    check(cira_channel_send(run->there, &i, CIRA_FOREVER), "send");
-    check(cira_channel_receive(run->back, &got, CIRA_FOREVER), "receive");
+    bench_check(cira_channel_send(run->there, &i, CIRA_FOREVER), "send");
+    bench_check(cira_channel_receive(run->back, &got, CIRA_FOREVER), "receive");
     expect(got, i);
   }
 }
@@ -233,8 +312,9 @@ static void pong(run_t *run, uint32_t index) {
   (void)index;
   uint64_t got = 0;
   for (uint64_t i = 0; i < run->count; i++) {
-    check(cira_channel_receive(run->there, &got, CIRA_FOREVER), "receive");
-    check(cira_channel_send(run->back, &got, CIRA_FOREVER), "send");
+    bench_check(cira_channel_receive(run->there, &got, CIRA_FOREVER),
+                "receive");
+    bench_check(cira_channel_send(run->back, &got, CIRA_FOREVER), "send");
   }
 }
 
@@ -248,15 +328,18 @@ static void mpmc_send(run_t *run, uint32_t index) {
   }
 }
 
-static void mpmc_receive(run_t *run, uint32_t index) {
-  (void)index;
+typedef bool (*take_t)(run_t *run, uint64_t *out_message);
+
+/* One of several receivers; `take` is known where this is inlined. */
+static inline __attribute__((always_inline)) void receive_share(run_t *run,
+                                                                take_t take) {
   uint64_t total = run->count * run->senders;
   uint64_t sum = 0;
   uint64_t message;
   uint32_t turn = 0;
   while (atomic_load_explicit(&run->received, memory_order_relaxed) < total) {
     uint64_t n = 0;
-    while (cira_channel_try_receive(run->there, &message) == CIRA_OK) {
+    while (take(run, &message)) {
       sum += message;
       n++;
       if (n % 64 == 0) {
@@ -270,6 +353,15 @@ static void mpmc_receive(run_t *run, uint32_t index) {
     }
   }
   (void)atomic_fetch_add(&run->sum, sum);
+}
+
+static inline bool mpmc_take(run_t *run, uint64_t *out_message) {
+  return cira_channel_try_receive(run->there, out_message) == CIRA_OK;
+}
+
+static void mpmc_receive(run_t *run, uint32_t index) {
+  (void)index;
+  receive_share(run, mpmc_take);
 }
 
 static void ck_spsc_send(run_t *run, uint32_t index) {
@@ -306,28 +398,16 @@ static void ck_mpmc_send(run_t *run, uint32_t index) {
   }
 }
 
+static inline bool ck_mpmc_take(run_t *run, uint64_t *out_message) {
+  void *got;
+  bool is = ck_ring_dequeue_mpmc(&run->ck, run->ck_buffer, &got);
+  *out_message = is ? (uintptr_t)got : 0;
+  return is;
+}
+
 static void ck_mpmc_receive(run_t *run, uint32_t index) {
   (void)index;
-  uint64_t total = run->count * run->senders;
-  uint64_t sum = 0;
-  uint32_t turn = 0;
-  while (atomic_load_explicit(&run->received, memory_order_relaxed) < total) {
-    uint64_t n = 0;
-    void *got;
-    while (ck_ring_dequeue_mpmc(&run->ck, run->ck_buffer, &got)) {
-      sum += (uintptr_t)got;
-      n++;
-      if (n % 64 == 0) {
-        break;
-      }
-    }
-    if (n == 0) {
-      back_off(&turn);
-    } else {
-      (void)atomic_fetch_add(&run->received, n);
-    }
-  }
-  (void)atomic_fetch_add(&run->sum, sum);
+  receive_share(run, ck_mpmc_take);
 }
 
 /* ---- measurements ------------------------------------------------------- */
@@ -338,20 +418,30 @@ static const struct {
   uint32_t each; /* senders, and as many receivers */
   uint32_t kind;
   uint32_t divide; /* of the count, for slow ones */
+  uint32_t room;   /* messages */
 } measures[] = {
-    {"line_round_trip_ns", line_ping, line_pong, 1, 0, 16},
-    {"spsc_8b_inline_ns", inline_send, inline_receive, 1, 0, 1},
-    {"spsc_8b_cursor_ns", cursor_send, cursor_receive, 1, 0, 1},
+    {"line_round_trip_ns", line_ping, line_pong, 1, 0, 16, SMALL},
+    {"line_stream_ns", stream_send, stream_receive, 1, 0, 1, SMALL},
+    {"line_stream_16k_ns", stream_send, stream_receive, 1, 0, 1, LARGE},
+    {"spsc_8b_inline_ns", inline_send, inline_receive, 1, 0, 1, SMALL},
+    {"spsc_8b_inline_16k_ns", inline_send, inline_receive, 1, 0, 1, LARGE},
+    {"spsc_8b_cursor_ns", cursor_send, cursor_receive, 1, 0, 1, SMALL},
+    {"spsc_8b_cursor_16k_ns", cursor_send, cursor_receive, 1, 0, 1, LARGE},
     {"spsc_8b_cursor_batch32_ns", cursor_batch_send, cursor_batch_receive, 1, 0,
-     1},
-    {"spsc_8b_call_ns", call_send, call_receive, 1, 0, 1},
-    {"spsc_8b_batch32_ns", batch_send, batch_receive, 1, 0, 1},
-    {"ck_spsc_8b_ns", ck_spsc_send, ck_spsc_receive, 1, 0, 1},
-    {"ping_pong_ns", ping, pong, 1, 0, 16},
-    {"mpmc_8b_2x2_ns", mpmc_send, mpmc_receive, 2, CIRA_CHANNEL_MPMC, 4},
+     1, SMALL},
+    {"spsc_8b_cursor_batch32_16k_ns", cursor_batch_send, cursor_batch_receive,
+     1, 0, 1, LARGE},
+    {"spsc_8b_call_ns", call_send, call_receive, 1, 0, 1, SMALL},
+    {"spsc_8b_call_16k_ns", call_send, call_receive, 1, 0, 1, LARGE},
+    {"spsc_8b_batch32_ns", batch_send, batch_receive, 1, 0, 1, SMALL},
+    {"spsc_8b_batch32_16k_ns", batch_send, batch_receive, 1, 0, 1, LARGE},
+    {"ck_spsc_8b_ns", ck_spsc_send, ck_spsc_receive, 1, 0, 1, SMALL},
+    {"ck_spsc_8b_16k_ns", ck_spsc_send, ck_spsc_receive, 1, 0, 1, LARGE},
+    {"ping_pong_ns", ping, pong, 1, 0, 16, SMALL},
+    {"mpmc_8b_2x2_ns", mpmc_send, mpmc_receive, 2, CIRA_CHANNEL_MPMC, 4, SMALL},
     {"mpmc_8b_batch32_1x1_ns", batch_send, batch_receive, 1, CIRA_CHANNEL_MPMC,
-     1},
-    {"ck_mpmc_8b_2x2_ns", ck_mpmc_send, ck_mpmc_receive, 2, 0, 4},
+     1, SMALL},
+    {"ck_mpmc_8b_2x2_ns", ck_mpmc_send, ck_mpmc_receive, 2, 0, 4, SMALL},
 };
 
 typedef struct {
@@ -363,10 +453,7 @@ typedef struct {
 
 static void *thread_main(void *argument) {
   thread_t *t = argument;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(t->cpu, &set);
-  (void)sched_setaffinity(0, sizeof(set), &set);
+  bench_pin(t->cpu);
   (void)pthread_barrier_wait(&t->run->start);
   uint64_t now = cira__now_ns();
   uint64_t seen = 0;
@@ -390,14 +477,18 @@ static double measure(uint32_t m, uint64_t count, int cpus) {
   run.senders = run.receivers = n;
   cira_channel_options_t opt = cira_channel_options_default();
   opt.kind = measures[m].kind;
-  opt.capacity_count = CAPACITY;
-  check(cira_channel_create(&opt, &run.there), "create");
-  check(cira_channel_create(&opt, &run.back), "create");
-  run.ck_buffer = calloc(CAPACITY, sizeof(*run.ck_buffer));
-  if (!run.ck_buffer) {
-    die("no memory");
+  opt.capacity_count = measures[m].room;
+  bench_check(cira_channel_create(&opt, &run.there), "create");
+  bench_check(cira_channel_create(&opt, &run.back), "create");
+  run.ck_buffer = calloc(measures[m].room, sizeof(*run.ck_buffer));
+  run.line_count = measures[m].room / 8; /* the power of two next to /7 */
+  size_t lines_bytes = (size_t)measures[m].room * sizeof(line_t) / 4;
+  run.lines = aligned_alloc(128, lines_bytes);
+  if (!run.ck_buffer || !run.lines) {
+    bench_die("no memory");
   }
-  ck_ring_init(&run.ck, CAPACITY);
+  memset(run.lines, 0, lines_bytes);
+  ck_ring_init(&run.ck, measures[m].room);
   (void)pthread_barrier_init(&run.start, NULL, 2 * n);
   for (uint32_t i = 0; i < 2 * n; i++) {
     threads[i] =
@@ -407,7 +498,7 @@ static double measure(uint32_t m, uint64_t count, int cpus) {
                    /* one sender and one receiver on each CPU */
                    .cpu = (int)((i % n + i / n) % (uint32_t)cpus)};
     if (pthread_create(&ids[i], NULL, thread_main, &threads[i]) != 0) {
-      die("pthread_create");
+      bench_die("pthread_create");
     }
   }
   for (uint32_t i = 0; i < 2 * n; i++) {
@@ -421,80 +512,44 @@ static double measure(uint32_t m, uint64_t count, int cpus) {
   (void)pthread_barrier_destroy(&run.start);
   cira_channel_destroy(run.there);
   cira_channel_destroy(run.back);
+  free(run.lines);
   free(run.ck_buffer);
   return (double)(atomic_load(&run.ended_ns) - atomic_load(&run.begun_ns)) /
          (double)(run.count * n);
 }
 
-/* ---- reporting ---------------------------------------------------------- */
+static double samples[CIRA_COUNT(measures)][BENCH_REPEAT_MAX];
 
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a;
-  double y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static void machine_put(json_t *root) {
-  struct utsname u;
-  char model[200] = "?";
-  char line[300];
-  FILE *f = fopen("/proc/cpuinfo", "re");
-  while (f && fgets(line, sizeof(line), f)) {
-    if (sscanf(line, "model name : %199[^\n]", model) == 1) {
-      break;
+static const double *samples_of(const char *name) {
+  for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
+    if (strcmp(measures[m].name, name) == 0) {
+      return bench_wants(name) ? samples[m] : NULL;
     }
   }
-  if (f) {
-    (void)fclose(f);
-  }
-  (void)uname(&u);
-  json_object_set_new(root, "cpu", json_string(model));
-  json_object_set_new(root, "cpus",
-                      json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
-  json_object_set_new(root, "kernel", json_string(u.release));
+  return NULL;
 }
 
-typedef struct {
-  const char *json_file;
-  const char *only;
-  uint32_t repeat;
-  uint64_t count;
-} settings_t;
-
-static void settings_parse(int argc, char **argv, settings_t *s) {
-  static const struct option options[] = {
-      {"json", required_argument, NULL, 'j'},
-      {"repeat", required_argument, NULL, 'r'},
-      {"count", required_argument, NULL, 'c'},
-      {"only", required_argument, NULL, 'o'},
-      {0}};
-  uint64_t n;
-  for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    switch (c) {
-    case 'j':
-      s->json_file = optarg;
-      break;
-    case 'o':
-      s->only = optarg;
-      break;
-    case 'r':
-      check(cira__parse_u64(optarg, "--repeat", REPEAT_MAX, &n), "--repeat");
-      s->repeat = n ? (uint32_t)n : 1;
-      break;
-    case 'c':
-      check(cira__parse_u64(optarg, "--count", 1u << 30, &s->count), "--count");
-      s->count = s->count < 16384 ? 16384 : s->count;
-      break;
-    default:
-      exit(2);
+/* How many times faster than its peer, round by round: what disturbs a round
+ * disturbs both. */
+static void row_times(const char *what, const char *peer, const char *ours,
+                      uint32_t repeat) {
+  double times[BENCH_REPEAT_MAX];
+  const double *p = samples_of(peer);
+  const double *o = samples_of(ours);
+  if (p && o) {
+    for (uint32_t i = 0; i < repeat; i++) {
+      times[i] = p[i] / o[i];
     }
+    bench_row(NULL, what, times, repeat);
   }
 }
 
 int main(int argc, char **argv) {
-  static double samples[CIRA_COUNT(measures)][REPEAT_MAX];
-  settings_t s = {.repeat = 7, .count = 4u << 20};
-  settings_parse(argc, argv, &s);
+  bench_settings_t s = {.program = "bench-channel",
+                        .repeat = 7,
+                        .count = 4u << 20,
+                        .count_least = 16384};
+  bench_begin(argc, argv, &s, NULL, 0);
   int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
   if (cpus < 2) {
     fprintf(stderr, "bench-channel: one CPU only: the figures are those of "
@@ -502,36 +557,22 @@ int main(int argc, char **argv) {
   }
   for (uint32_t i = 0; i <= s.repeat; i++) { /* round 0 warms up */
     for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
-      if (!s.only || strstr(measures[m].name, s.only)) {
+      if (bench_wants(measures[m].name)) {
         double ns = measure(m, i == 0 ? s.count / 4 : s.count, cpus);
         samples[m][i == 0 ? 0 : i - 1] = ns;
       }
     }
   }
-  json_t *root = json_object();
-  json_t *results = json_array();
-  machine_put(root);
-  json_object_set_new(root, "repeat", json_integer(s.repeat));
-  json_object_set_new(root, "count", json_integer((json_int_t)s.count));
-  printf("%-26s %10s %10s %10s\n", "what", "median", "least", "most");
+  /* before the rows of the samples, which sort them */
+  row_times("spsc_8b_16k_times_ck", "ck_spsc_8b_16k_ns",
+            "spsc_8b_cursor_16k_ns", s.repeat);
+  row_times("mpmc_8b_2x2_times_ck", "ck_mpmc_8b_2x2_ns", "mpmc_8b_2x2_ns",
+            s.repeat);
   for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
-    double *v = samples[m];
-    if (s.only && !strstr(measures[m].name, s.only)) {
-      continue;
+    if (bench_wants(measures[m].name)) {
+      bench_row(NULL, measures[m].name, samples[m], s.repeat);
     }
-    qsort(v, s.repeat, sizeof(*v), ascending);
-    printf("%-26s %10.2f %10.2f %10.2f\n", measures[m].name, v[s.repeat / 2],
-           v[0], v[s.repeat - 1]);
-    json_array_append_new(results,
-                          json_pack("{s:s, s:f, s:f, s:f}", "what",
-                                    measures[m].name, "median", v[s.repeat / 2],
-                                    "least", v[0], "most", v[s.repeat - 1]));
   }
-  json_object_set_new(root, "results", results);
-  if (s.json_file && json_dump_file(root, s.json_file, JSON_INDENT(2)) < 0) {
-    fprintf(stderr, "bench-channel: cannot write '%s'\n", s.json_file);
-    return 1;
-  }
-  json_decref(root);
+  bench_end();
   return 0;
 }

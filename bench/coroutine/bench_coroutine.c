@@ -9,34 +9,16 @@
  *   bench-coroutine [--json FILE] [--repeat N] [--count N] [--million N]
  *                   [--only TEXT]
  */
-#include "base/base.h"
+#include "bench.h"
 #include "cira/channel.h"
 #include "cira/coro.h"
 
-#include <getopt.h>
-#include <jansson.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/utsname.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#define REPEAT_MAX 101
 #define STACK_BYTES (64u << 10) /* 64 KiB */
-
-static _Noreturn void die(const char *what) {
-  fprintf(stderr, "bench-coroutine: %s: %s\n", what, cira_status_detail());
-  exit(1);
-}
-
-static void check(cira_status_t status, const char *what) {
-  if (status < 0) {
-    die(what);
-  }
-}
 
 /* ---- resume and yield --------------------------------------------------- */
 
@@ -53,18 +35,18 @@ static double measure_pair(uint64_t count) {
   cira_coro_t *co;
   volatile uint64_t steps = 0;
   if (!pool) {
-    check(cira_coro_pool_create(NULL, &pool), "pool");
+    bench_check(cira_coro_pool_create(NULL, &pool), "pool");
   }
-  check(cira_coro_create(pool, yields, (void *)&steps, &co), "create");
+  bench_check(cira_coro_create(pool, yields, (void *)&steps, &co), "create");
   uint64_t start = cira__now_ns();
   for (uint64_t i = 0; i < count; i++) {
     (void)!cira_coro_resume(co);
   }
   uint64_t took = cira__now_ns() - start;
   if (steps != count) {
-    die("a yield was lost");
+    bench_die("a yield was lost");
   }
-  check(cira_coro_destroy(co), "destroy");
+  bench_check(cira_coro_destroy(co), "destroy");
   return (double)took / (double)count;
 }
 
@@ -94,7 +76,7 @@ static double measure_boost_pair(uint64_t count) {
   }
   uint64_t took = cira__now_ns() - start;
   if (steps != count) {
-    die("a jump was lost");
+    bench_die("a jump was lost");
   }
   return (double)took / (double)count;
 }
@@ -124,7 +106,7 @@ static double measure_ucontext_pair(uint64_t count) {
   }
   uint64_t took = cira__now_ns() - start;
   if (uc_steps != count) {
-    die("a swap was lost");
+    bench_die("a swap was lost");
   }
   return (double)took / (double)count;
 }
@@ -138,16 +120,16 @@ static void nothing(void *argument) {
 static double create(uint64_t count, bool run) {
   static cira_coro_pool_t *pool;
   if (!pool) {
-    check(cira_coro_pool_create(NULL, &pool), "pool");
+    bench_check(cira_coro_pool_create(NULL, &pool), "pool");
   }
   uint64_t start = cira__now_ns();
   for (uint64_t i = 0; i < count; i++) {
     cira_coro_t *co;
-    check(cira_coro_create(pool, nothing, NULL, &co), "create");
+    bench_check(cira_coro_create(pool, nothing, NULL, &co), "create");
     if (run) {
-      check(cira_coro_resume(co), "resume");
+      bench_check(cira_coro_resume(co), "resume");
     }
-    check(cira_coro_destroy(co), "destroy");
+    bench_check(cira_coro_destroy(co), "destroy");
   }
   return (double)(cira__now_ns() - start) / (double)count;
 }
@@ -184,8 +166,8 @@ static int64_t task_joins(void *argument) {
   work_t *w = argument;
   for (uint64_t i = 0; i < w->count; i++) {
     cira_task_t t;
-    check(cira_sched_spawn(w->s, task_nothing, NULL, 0, 0, &t), "spawn");
-    check(cira_task_join(t, CIRA_FOREVER, NULL), "join");
+    bench_check(cira_sched_spawn(w->s, task_nothing, NULL, 0, 0, &t), "spawn");
+    bench_check(cira_task_join(t, CIRA_FOREVER, NULL), "join");
   }
   return 0;
 }
@@ -194,10 +176,10 @@ static int64_t task_pings(void *argument) {
   work_t *w = argument;
   for (uint64_t i = 0; i < w->count; i++) {
     uint64_t got;
-    check(cira_channel_send(w->there, &i, CIRA_FOREVER), "send");
-    check(cira_channel_receive(w->back, &got, CIRA_FOREVER), "receive");
+    bench_check(cira_channel_send(w->there, &i, CIRA_FOREVER), "send");
+    bench_check(cira_channel_receive(w->back, &got, CIRA_FOREVER), "receive");
     if (got != i) {
-      die("another message");
+      bench_die("another message");
     }
   }
   return 0;
@@ -207,8 +189,8 @@ static int64_t task_pongs(void *argument) {
   work_t *w = argument;
   for (uint64_t i = 0; i < w->count; i++) {
     uint64_t got;
-    check(cira_channel_receive(w->there, &got, CIRA_FOREVER), "receive");
-    check(cira_channel_send(w->back, &got, CIRA_FOREVER), "send");
+    bench_check(cira_channel_receive(w->there, &got, CIRA_FOREVER), "receive");
+    bench_check(cira_channel_send(w->back, &got, CIRA_FOREVER), "send");
   }
   return 0;
 }
@@ -218,17 +200,19 @@ static double tasks(uint64_t count, cira_task_fn_t a, cira_task_fn_t b,
   work_t w = {.count = count};
   cira_channel_options_t fenced = cira_channel_options_default();
   fenced.flags = CIRA_CHANNEL_F_FENCED; /* they wait nearly every time */
-  check(cira_sched_create(NULL, &w.s), "scheduler");
-  check(cira_channel_create(&fenced, &w.there), "channel");
-  check(cira_channel_create(&fenced, &w.back), "channel");
-  check(cira_sched_spawn(w.s, a, &w, CIRA_TASK_F_DETACHED, 0, NULL), "spawn");
+  bench_check(cira_sched_create(NULL, &w.s), "scheduler");
+  bench_check(cira_channel_create(&fenced, &w.there), "channel");
+  bench_check(cira_channel_create(&fenced, &w.back), "channel");
+  bench_check(cira_sched_spawn(w.s, a, &w, CIRA_TASK_F_DETACHED, 0, NULL),
+              "spawn");
   if (b) {
-    check(cira_sched_spawn(w.s, b, &w, CIRA_TASK_F_DETACHED, 0, NULL), "spawn");
+    bench_check(cira_sched_spawn(w.s, b, &w, CIRA_TASK_F_DETACHED, 0, NULL),
+                "spawn");
   }
   uint64_t start = cira__now_ns();
-  check(cira_sched_run(w.s), "run");
+  bench_check(cira_sched_run(w.s), "run");
   uint64_t took = cira__now_ns() - start;
-  check(cira_sched_destroy(w.s), "destroy");
+  bench_check(cira_sched_destroy(w.s), "destroy");
   cira_channel_destroy(w.there);
   cira_channel_destroy(w.back);
   return (double)took / (double)(count * per);
@@ -286,149 +270,63 @@ static uint64_t memory_of(const char *field) {
   return kib << 10;
 }
 
-static void million(uint64_t count, json_t *root) {
+static void million(uint64_t count) {
   cira_sched_t *s;
   cira_waitable_t gate = {0};
-  check(cira_sched_create(NULL, &s), "scheduler");
+  bench_check(cira_sched_create(NULL, &s), "scheduler");
   uint64_t start = cira__now_ns();
   for (uint64_t i = 0; i < count; i++) {
-    check(cira_sched_spawn(s, waits, &gate, CIRA_TASK_F_DETACHED, 0, NULL),
-          "spawn");
+    bench_check(
+        cira_sched_spawn(s, waits, &gate, CIRA_TASK_F_DETACHED, 0, NULL),
+        "spawn");
   }
   /* last in the queue: all others wait by then */
-  check(cira_sched_spawn(s, wakes, &gate, CIRA_TASK_F_DETACHED, 0, NULL),
-        "spawn");
-  check(cira_sched_run(s), "run");
+  bench_check(cira_sched_spawn(s, wakes, &gate, CIRA_TASK_F_DETACHED, 0, NULL),
+              "spawn");
+  bench_check(cira_sched_run(s), "run");
   double took = (double)(cira__now_ns() - start) / 1e9;
   uint64_t resident = memory_of("VmHWM");
   uint64_t tables = memory_of("VmPTE");
   if (cira_sched_stats(s).live != 0) {
-    die("not all have ended");
+    bench_die("not all have ended");
   }
-  check(cira_sched_destroy(s), "destroy");
+  bench_check(cira_sched_destroy(s), "destroy");
   printf("%llu live tasks: %.2f s, %.2f GiB resident, %.2f GiB page tables\n",
          (unsigned long long)count, took, (double)resident / (1u << 30),
          (double)tables / (1u << 30));
-  json_object_set_new(root, "live",
+  json_object_set_new(bench_root(), "live",
                       json_pack("{s:I, s:f, s:I, s:I}", "tasks",
                                 (json_int_t)count, "seconds", took,
                                 "resident_bytes", (json_int_t)resident,
                                 "page_table_bytes", (json_int_t)tables));
 }
 
-/* ---- reporting ---------------------------------------------------------- */
-
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a;
-  double y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static void machine_put(json_t *root) {
-  struct utsname u;
-  char model[200] = "?";
-  char line[300];
-  FILE *f = fopen("/proc/cpuinfo", "re");
-  while (f && fgets(line, sizeof(line), f)) {
-    if (sscanf(line, "model name : %199[^\n]", model) == 1) {
-      break;
-    }
-  }
-  if (f) {
-    (void)fclose(f);
-  }
-  (void)uname(&u);
-  json_object_set_new(root, "cpu", json_string(model));
-  json_object_set_new(root, "cpus",
-                      json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
-  json_object_set_new(root, "kernel", json_string(u.release));
-}
-
-typedef struct {
-  const char *json_file;
-  const char *only;
-  uint32_t repeat;
-  uint64_t count, million;
-} settings_t;
-
-static void settings_parse(int argc, char **argv, settings_t *s) {
-  static const struct option options[] = {
-      {"json", required_argument, NULL, 'j'},
-      {"repeat", required_argument, NULL, 'r'},
-      {"count", required_argument, NULL, 'c'},
-      {"million", required_argument, NULL, 'm'},
-      {"only", required_argument, NULL, 'o'},
-      {0}};
-  uint64_t n;
-  for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    switch (c) {
-    case 'j':
-      s->json_file = optarg;
-      break;
-    case 'o':
-      s->only = optarg;
-      break;
-    case 'r':
-      check(cira__parse_u64(optarg, "--repeat", REPEAT_MAX, &n), "--repeat");
-      s->repeat = n ? (uint32_t)n : 1;
-      break;
-    case 'c':
-      check(cira__parse_u64(optarg, "--count", 1u << 30, &s->count), "--count");
-      s->count = s->count < 1024 ? 1024 : s->count;
-      break;
-    case 'm':
-      check(cira__parse_u64(optarg, "--million", 1u << 26, &s->million),
-            "--million");
-      break;
-    default:
-      exit(2);
-    }
-  }
-}
-
 int main(int argc, char **argv) {
-  static double samples[CIRA_COUNT(measures)][REPEAT_MAX];
-  settings_t s = {.repeat = 7, .count = 4u << 20, .million = 1000000};
-  cpu_set_t set;
-  settings_parse(argc, argv, &s);
-  CPU_ZERO(&set);
-  CPU_SET(0, &set);
-  (void)sched_setaffinity(0, sizeof(set), &set);
+  static double samples[CIRA_COUNT(measures)][BENCH_REPEAT_MAX];
+  bench_settings_t s = {.program = "bench-coroutine",
+                        .repeat = 7,
+                        .count = 4u << 20,
+                        .count_least = 1024};
+  uint64_t live = 1000000;
+  const bench_option_t more[] = {{"million", &live, 0, 1u << 26}};
+  bench_begin(argc, argv, &s, more, CIRA_COUNT(more));
+  bench_pin(0);
   for (uint32_t i = 0; i <= s.repeat; i++) { /* round 0 warms up */
     for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
-      if (!s.only || strstr(measures[m].name, s.only)) {
+      if (bench_wants(measures[m].name)) {
         double ns = measures[m].fn(i == 0 ? s.count / 4 : s.count);
         samples[m][i == 0 ? 0 : i - 1] = ns;
       }
     }
   }
-  json_t *root = json_object();
-  json_t *results = json_array();
-  machine_put(root);
-  json_object_set_new(root, "repeat", json_integer(s.repeat));
-  json_object_set_new(root, "count", json_integer((json_int_t)s.count));
-  printf("%-26s %10s %10s %10s\n", "what", "median", "least", "most");
   for (uint32_t m = 0; m < CIRA_COUNT(measures); m++) {
-    double *v = samples[m];
-    if (s.only && !strstr(measures[m].name, s.only)) {
-      continue;
+    if (bench_wants(measures[m].name)) {
+      bench_row(NULL, measures[m].name, samples[m], s.repeat);
     }
-    qsort(v, s.repeat, sizeof(*v), ascending);
-    printf("%-26s %10.2f %10.2f %10.2f\n", measures[m].name, v[s.repeat / 2],
-           v[0], v[s.repeat - 1]);
-    json_array_append_new(results,
-                          json_pack("{s:s, s:f, s:f, s:f}", "what",
-                                    measures[m].name, "median", v[s.repeat / 2],
-                                    "least", v[0], "most", v[s.repeat - 1]));
   }
-  json_object_set_new(root, "results", results);
-  if (s.million && !s.only) {
-    million(s.million, root);
+  if (live && !s.only) {
+    million(live);
   }
-  if (s.json_file && json_dump_file(root, s.json_file, JSON_INDENT(2)) < 0) {
-    fprintf(stderr, "bench-coroutine: cannot write '%s'\n", s.json_file);
-    return 1;
-  }
-  json_decref(root);
+  bench_end();
   return 0;
 }
