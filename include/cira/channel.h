@@ -12,10 +12,11 @@
  * sleepers is one plain load; where the kernel has no membarrier, or with
  * CIRA_CHANNEL_F_FENCED, that side pays a fence per message instead.
  *
- * SPSC sides that stand still after a burst of messages pause for about a
- * microsecond inside the call, also in a try form, before they say CIRA_AGAIN:
- * it keeps them from running at each other's heels. An exchange of single
- * messages does not pause.
+ * SPSC sides that have caught up with the other in a burst of messages pause
+ * for about a microsecond inside the call, also in a try form: it keeps them
+ * from running at each other's heels, where every message costs a transfer of a
+ * cache line. An exchange of single messages does not pause. MPMC sides pause
+ * the same way, and for as long when another thread of their side was faster.
  *
  * Processes that share a channel trust each other: its header is checked once,
  * by cira_channel_attach.
@@ -264,7 +265,8 @@ CIRA_API CIRA_MUST_USE cira_status_t cira_channel_release(
  * written into this block; so flag and payload travel in one line, a receiver
  * learns of up to per_block messages by one load, and the word of a former lap
  * is smaller than the receiver's own count. The receiver's count `rx.pos` is
- * read by the sender only when its credit is used up.
+ * read by the sender only when its credit is used up, and the sender's count of
+ * filled blocks `tx_told` by the receiver only once in a burst.
  *
  * MPMC data is slots of an 8-byte turn and a message (Vyukov's ring): turn =
  * ticket when free for the sender with that ticket, ticket + 1 when filled for
@@ -276,6 +278,15 @@ CIRA_API CIRA_MUST_USE cira_status_t cira_channel_release(
  *   tx        the sender; MPMC: senders
  *   rx        the receiver; MPMC: receivers
  */
+typedef struct {
+  uint64_t pos;   /* messages sent (received); MPMC: next ticket, see mpmc.c */
+  uint64_t stop;  /* pos up to which this block is known to have room (them) */
+  uint64_t at;    /* offset of the next message from the data */
+  uint64_t block; /* offset of its block; may be used up: pos == end */
+  uint64_t end;   /* pos at the end of the block */
+  uint64_t limit; /* pos up to which there is known to be room (are messages) */
+} cira__spsc_side_t;
+
 struct cira_channel {
   uint64_t magic;
   uint32_t version, kind;
@@ -289,17 +300,19 @@ struct cira_channel {
   uint64_t total_bytes;
   uint32_t fenced;       /* no membarrier: fence before each look at sleepers */
   uint32_t inline_bytes; /* message_bytes, 0 when not for the inline forms */
-  uint32_t own_bytes;    /* SPSC: how far ahead of its block the sender and */
-  uint32_t ahead_bytes;  /* the receiver ask for lines */
-  uint32_t batch_own_bytes; /* the same for batches */
-  uint32_t batch_ahead_bytes;
-  uint64_t checksum; /* of all above */
-  uint8_t pad0[32];
+  uint32_t own_bytes;    /* SPSC: how far ahead of its block the sender asks */
+  uint32_t own_count;    /* for lines, and how many messages that are */
+  uint32_t ahead_bytes;  /* the same of the receiver */
+  uint32_t ahead_count;
+  uint32_t heel_count;  /* messages: closer than that is at the heels */
+  uint32_t stand_count; /* pauses of who is at the other's heels */
+  uint64_t checksum;    /* of all above */
+  uint8_t pad0[24];
 
   uint32_t closed;     /* gate */
-  uint32_t rx_waiting; /* announcements of sleeping receivers */
-  uint32_t tx_waiting;
-  uint32_t rx_turn; /* futex words: raised at each wake */
+  uint32_t rx_waiting; /* announcements of sleeping receivers; when fenced, */
+  uint32_t tx_waiting; /* with CIRA__CHANNEL_FENCED, so never 0 */
+  uint32_t rx_turn;    /* futex words: raised at each wake */
   uint32_t tx_turn;
   uint32_t rx_spin, tx_spin; /* how long spinning has been worth it */
   uint32_t reserved;
@@ -311,23 +324,14 @@ struct cira_channel {
   cira_waitlist_t rx_list, tx_list; /* not in shared channels */
   uint8_t pad1[16];
 
-  struct {
-    uint64_t pos;    /* SPSC: messages sent; MPMC: next ticket, see mpmc.c */
-    uint64_t limit;  /* pos up to which there is known to be room */
-    uint64_t block;  /* offset of the current block from the data */
-    uint64_t offset; /* of the next message in the block */
-    uint64_t end;    /* pos at the end of the block */
-    uint64_t stood;  /* pos where it last found no room */
-    uint8_t pad[80];
-  } tx;
-  struct {
-    uint64_t pos;   /* SPSC: messages received; MPMC: next ticket */
-    uint64_t ready; /* pos up to which messages are known to be there */
-    uint64_t block, offset, end;
-    uint64_t stood;  /* pos where it last found nothing */
-    uint64_t behind; /* the block was full when it was first looked at */
-    uint8_t pad[72];
-  } rx;
+  cira__spsc_side_t tx;
+  uint64_t tx_stood; /* pos where the sender last found little room */
+  uint64_t reserved2;
+  uint64_t tx_told; /* pos at the end of the last block that was filled */
+  uint8_t pad2[56];
+  cira__spsc_side_t rx;
+  uint64_t rx_stood; /* pos where the receiver last found nothing */
+  uint8_t pad3[72];
   /* data: blocks or slots */
 };
 
@@ -342,14 +346,25 @@ CIRA__CHANNEL_PIN(offsetof(cira_channel_t, tx) == 256);
 CIRA__CHANNEL_PIN(offsetof(cira_channel_t, rx) == 384);
 #undef CIRA__CHANNEL_PIN
 
-/* Slow paths of the inline forms: room for one more message, one more message
- * to read.
+/* In the words of sleepers. */
+#define CIRA__CHANNEL_FENCED (UINT32_C(1) << 31)
+
+/* Slow paths of the inline forms, at `pos` (and `block`): room for one more
+ * message, in tx.limit; one more message to read, in rx.limit.
  * Returns as cira_spsc_try_send.
  * Threads: the one sender. */
-CIRA_API cira_status_t cira__spsc_room(cira_channel_t *channel, size_t bytes);
+CIRA_API cira_status_t cira__spsc_room(cira_channel_t *channel, size_t bytes,
+                                       uint64_t pos, uint64_t block);
 /* Returns as cira_spsc_try_receive.
  * Threads: the one receiver. */
-CIRA_API cira_status_t cira__spsc_ready(cira_channel_t *channel, size_t bytes);
+CIRA_API cira_status_t cira__spsc_ready(cira_channel_t *channel, size_t bytes,
+                                        uint64_t pos, uint64_t block);
+/* How many messages there are, of which more than `sent` at pos are known.
+ * Returns the count of messages ever sent.
+ * Threads: the one receiver. */
+CIRA_API uint64_t cira__spsc_backlog(const cira_channel_t *channel,
+                                     uint64_t pos, uint64_t block,
+                                     uint64_t sent);
 /* Wakes up to `count` who sleep on that side.
  * Threads: any. */
 CIRA_API void cira__channel_wake(cira_channel_t *channel,
@@ -359,63 +374,177 @@ static inline uint8_t *cira__channel_data(const cira_channel_t *c) {
   return (uint8_t *)(uintptr_t)(c + 1);
 }
 
-static inline void cira__spsc_advance(const cira_channel_t *c, uint64_t *block,
-                                      uint64_t *end) {
-  uint64_t next = *block + c->block_bytes;
-  *block = next == c->data_bytes ? 0 : next;
-  *end += c->per_block;
+static inline uint64_t *cira__spsc_word(const cira_channel_t *c,
+                                        uint64_t block) {
+  return (uint64_t *)(void *)(cira__channel_data(c) + block);
 }
 
-/* The sender asks for ownership of a block a few lines ahead. */
-static inline void cira__spsc_claim_at(const cira_channel_t *c, uint64_t block,
-                                       uint64_t distance) {
+/* Of a channel whose messages have `bytes`; a constant where that is one. */
+static inline uint64_t cira__spsc_per_block(const cira_channel_t *c,
+                                            size_t bytes) {
+  return __builtin_constant_p(bytes) && bytes <= 56 ? 56 / bytes : c->per_block;
+}
+
+/* To the next block, when this one is used up. */
+static inline void cira__spsc_advance(const cira_channel_t *c,
+                                      cira__spsc_side_t *s, size_t bytes) {
+  uint64_t next =
+      s->block +
+      (__builtin_constant_p(bytes) && bytes <= 56 ? 64 : c->block_bytes);
+  s->block = next == c->data_bytes ? 0 : next;
+  s->at = s->block + sizeof(uint64_t);
+  s->end += cira__spsc_per_block(c, bytes);
+}
+
+static inline uint8_t *cira__spsc_ahead(const cira_channel_t *c, uint64_t block,
+                                        uint64_t distance) {
   uint64_t ahead = block + distance;
-  ahead = ahead >= c->data_bytes ? ahead - c->data_bytes : ahead;
+  return cira__channel_data(c) +
+         (ahead >= c->data_bytes ? ahead - c->data_bytes : ahead);
+}
+
+/* Asks for ownership of a line. */
+static inline void cira__spsc_claim(uint8_t *line) {
 #if defined(__x86_64__)
   /* the builtin gives a read prefetch unless told that the CPU has this; CPUs
    * that do not have it skip it */
-  __asm__ volatile("prefetchw %0" : : "m"(*(cira__channel_data(c) + ahead)));
+  __asm__ volatile("prefetchw %0" : : "m"(*line));
 #else
-  __builtin_prefetch(cira__channel_data(c) + ahead, 1, 3);
+  __builtin_prefetch(line, 1, 3);
 #endif
-}
-
-static inline void cira__spsc_claim(const cira_channel_t *c) {
-  cira__spsc_claim_at(c, c->tx.block, c->own_bytes);
-}
-
-/* The receiver asks for a block a few lines ahead, if it is behind: at the
- * sender's heels that would take lines away which are about to be written. */
-static inline void cira__spsc_prefetch_at(const cira_channel_t *c,
-                                          uint64_t block, uint64_t distance) {
-  uint64_t ahead = block + distance;
-  ahead = ahead >= c->data_bytes ? ahead - c->data_bytes : ahead;
-  __builtin_prefetch(cira__channel_data(c) + ahead, 0, 3);
-}
-
-static inline void cira__spsc_prefetch(const cira_channel_t *c) {
-  if (c->rx.behind) {
-    cira__spsc_prefetch_at(c, c->rx.block, c->ahead_bytes);
-  }
 }
 
 /* After messages were published (or slots given back): wakes the other side if
  * it sleeps. The order "publish, then look" against the sleeper's "announce,
- * then look" is made by the sleeper's membarrier, or by the fence. */
+ * then look" is made by the sleeper's membarrier; or, where the words are never
+ * 0, by the fence in cira__channel_wake. */
 static inline void cira__channel_signal(cira_channel_t *c,
                                         cira_channel_side_t side,
                                         uint32_t count) {
   const uint32_t *waiting =
       side == CIRA_CHANNEL_RECEIVER ? &c->rx_waiting : &c->tx_waiting;
-  if (__builtin_expect(c->fenced != 0, 0)) {
-    /* pairs with: the fence in channel_wait_announce */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  }
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   /* pairs with: the announcement in channel_wait_announce */
   if (__builtin_expect(__atomic_load_n(waiting, __ATOMIC_RELAXED) != 0, 0)) {
     cira__channel_wake(c, side, count);
   }
+}
+
+/* The sender has filled what it knew of, or the channel was closed or is
+ * another: the next piece, s->pos < s->stop. The first store into a line that
+ * the receiver has read would wait for its transfer, so lines are asked for
+ * ahead of need; not beyond the known room, where the receiver still reads. */
+static inline cira_status_t
+cira__spsc_sender_next(cira_channel_t *c, cira__spsc_side_t *s, size_t bytes) {
+  if (__builtin_expect(s->pos == s->limit || c->inline_bytes != bytes ||
+                           __atomic_load_n(&c->closed, __ATOMIC_RELAXED),
+                       0)) {
+    cira_status_t status = cira__spsc_room(c, bytes, s->pos, s->block);
+    if (status != CIRA_OK) {
+      return status;
+    }
+    s->limit = c->tx.limit;
+  }
+  if (s->pos == s->end) {
+    /* pairs with: the acquire load in cira__spsc_backlog */
+    __atomic_store_n(&c->tx_told, s->pos, __ATOMIC_RELEASE);
+    cira__spsc_advance(c, s, bytes);
+    if (s->limit - s->pos > c->own_count) {
+      cira__spsc_claim(cira__spsc_ahead(c, s->block, c->own_bytes));
+    }
+  }
+  s->stop = s->limit < s->end ? s->limit : s->end;
+  return CIRA_OK;
+}
+
+/* The receiver has read what it knew of in this block. Returns whether there is
+ * more, then s->pos < s->stop. Who comes to whole blocks one after the other
+ * asks how many there are: so it reads no words for a while, and asks for lines
+ * ahead of need, but for none that is about to be written. */
+static inline int cira__spsc_receiver_look(cira_channel_t *c,
+                                           cira__spsc_side_t *s, size_t bytes) {
+  if (s->pos == s->end) {
+    cira__spsc_advance(c, s, bytes);
+  }
+  if (s->limit <= s->pos) {
+    /* pairs with: the release stores of the sender */
+    uint64_t sent =
+        __atomic_load_n(cira__spsc_word(c, s->block), __ATOMIC_ACQUIRE);
+    if (__builtin_expect(sent <= s->pos, 0)) {
+      return 0;
+    }
+    s->limit = sent;
+    if (sent >= s->end && s->end - s->pos == cira__spsc_per_block(c, bytes)) {
+      s->limit = cira__spsc_backlog(c, s->pos, s->block, sent);
+    }
+  }
+  if (s->limit - s->pos > c->ahead_count) {
+    __builtin_prefetch(cira__spsc_ahead(c, s->block, c->ahead_bytes), 0, 3);
+  }
+  s->stop = s->limit < s->end ? s->limit : s->end;
+  return 1;
+}
+
+static inline cira_status_t cira__spsc_receiver_next(cira_channel_t *c,
+                                                     cira__spsc_side_t *s,
+                                                     size_t bytes) {
+  if (__builtin_expect(c->inline_bytes == bytes, 1) &&
+      cira__spsc_receiver_look(c, s, bytes)) {
+    return CIRA_OK;
+  }
+  cira_status_t status = cira__spsc_ready(c, bytes, s->pos, s->block);
+  if (status == CIRA_OK) {
+    s->limit = c->rx.limit;
+    s->stop = s->limit < s->end ? s->limit : s->end;
+  }
+  return status;
+}
+
+/* Copies messages that lie one after the other, of at most one block: for words
+ * in a line by two moves that may overlap. */
+static inline void cira__spsc_copy(uint8_t *to, const uint8_t *from,
+                                   uint64_t n_bytes, size_t bytes) {
+  if (bytes % 8 != 0 || bytes > 56) {
+    memcpy(to, from, n_bytes);
+  } else if (n_bytes >= 32) {
+    memcpy(to, from, 32);
+    memcpy(to + n_bytes - 32, from + n_bytes - 32, 32);
+  } else if (n_bytes >= 16) {
+    memcpy(to, from, 16);
+    memcpy(to + n_bytes - 16, from + n_bytes - 16, 16);
+  } else {
+    memcpy(to, from, 8);
+  }
+}
+
+/* Writes one message and publishes it. */
+static inline void cira__spsc_put(cira_channel_t *c, cira__spsc_side_t *s,
+                                  const void *msg, size_t bytes) {
+  memcpy(cira__channel_data(c) + s->at, msg, bytes);
+  uint64_t pos = s->pos + 1;
+  /* pairs with: the acquire loads in cira__spsc_receiver_look and _ready.
+   * Directly after the payload, so that a receiver which polls the line cannot
+   * take it away in between. */
+  __atomic_store_n(cira__spsc_word(c, s->block), pos, __ATOMIC_RELEASE);
+  s->at += bytes;
+  /* relaxed: of the channel's own side, for cira_channel_count */
+  __atomic_store_n(&s->pos, pos, __ATOMIC_RELAXED);
+  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, 1);
+}
+
+/* Reads one message and gives its slot back. */
+static inline void cira__spsc_take(cira_channel_t *c, cira__spsc_side_t *s,
+                                   void *out, size_t bytes) {
+  memcpy(out, cira__channel_data(c) + s->at, bytes);
+  uint64_t pos = s->pos + 1;
+  s->at += bytes;
+  if (s != &c->rx) { /* a cursor */
+    s->pos = pos;
+  }
+  /* pairs with: the acquire load in cira__spsc_room; release, so that our reads
+   * of the slot are over when the sender writes it again */
+  __atomic_store_n(&c->rx.pos, pos, __ATOMIC_RELEASE);
+  cira__channel_signal(c, CIRA_CHANNEL_SENDER, 1);
 }
 
 /* ---- inline forms ------------------------------------------------------- */
@@ -424,64 +553,35 @@ static inline void cira__channel_signal(cira_channel_t *c,
  * constant.
  * Returns as cira_channel_try_send; CIRA_E_INVALID when bytes is not the size
  *   of the channel's messages or the channel is not SPSC.
- * Threads: the one sender. Cost: about 1 ns for 8 bytes. */
+ * Threads: the one sender. Cost: about 2 ns for 8 bytes. */
 static inline CIRA_MUST_USE cira_status_t cira_spsc_try_send(cira_channel_t *c,
                                                              const void *msg,
                                                              size_t bytes) {
-  if (__builtin_expect(c->tx.pos == c->tx.limit || c->inline_bytes != bytes ||
+  if (__builtin_expect(c->tx.pos == c->tx.stop || c->inline_bytes != bytes ||
                            __atomic_load_n(&c->closed, __ATOMIC_RELAXED),
                        0)) {
-    cira_status_t status = cira__spsc_room(c, bytes);
+    cira_status_t status = cira__spsc_sender_next(c, &c->tx, bytes);
     if (status != CIRA_OK) {
       return status;
     }
   }
-  uint8_t *block = cira__channel_data(c) + c->tx.block;
-  uint64_t offset = c->tx.offset;
-  uint64_t pos = c->tx.pos + 1;
-  memcpy(block + offset, msg, bytes);
-  /* pairs with: the acquire load in cira__spsc_ready. Directly after the
-   * payload, so that a receiver which polls the line cannot take it away in
-   * between. */
-  __atomic_store_n((uint64_t *)(void *)block, pos, __ATOMIC_RELEASE);
-  /* relaxed: only for cira_channel_count */
-  __atomic_store_n(&c->tx.pos, pos, __ATOMIC_RELAXED);
-  offset += bytes;
-  if (offset == c->used_bytes) {
-    offset = sizeof(uint64_t);
-    cira__spsc_advance(c, &c->tx.block, &c->tx.end);
-    cira__spsc_claim(c);
-  }
-  c->tx.offset = offset;
-  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, 1);
+  cira__spsc_put(c, &c->tx, msg, bytes);
   return CIRA_OK;
 }
 
 /* cira_channel_try_receive for SPSC, compiled into the caller.
  * Returns as cira_channel_try_receive; CIRA_E_INVALID as cira_spsc_try_send.
- * Threads: the one receiver. Cost: about 1 ns for 8 bytes. */
+ * Threads: the one receiver. Cost: about 2 ns for 8 bytes. */
 static inline CIRA_MUST_USE cira_status_t
 cira_spsc_try_receive(cira_channel_t *c, void *out, size_t bytes) {
-  if (__builtin_expect(c->rx.pos == c->rx.ready || c->inline_bytes != bytes,
+  if (__builtin_expect(c->rx.pos == c->rx.stop || c->inline_bytes != bytes,
                        0)) {
-    cira_status_t status = cira__spsc_ready(c, bytes);
+    cira_status_t status = cira__spsc_receiver_next(c, &c->rx, bytes);
     if (status != CIRA_OK) {
       return status;
     }
   }
-  uint64_t offset = c->rx.offset;
-  memcpy(out, cira__channel_data(c) + c->rx.block + offset, bytes);
-  offset += bytes;
-  if (offset == c->used_bytes) {
-    offset = sizeof(uint64_t);
-    cira__spsc_advance(c, &c->rx.block, &c->rx.end);
-    cira__spsc_prefetch(c);
-  }
-  c->rx.offset = offset;
-  /* pairs with: the acquire load in cira__spsc_room; release, so that our reads
-   * of the slot are over when the sender writes it again */
-  __atomic_store_n(&c->rx.pos, c->rx.pos + 1, __ATOMIC_RELEASE);
-  cira__channel_signal(c, CIRA_CHANNEL_SENDER, 1);
+  cira__spsc_take(c, &c->rx, out, bytes);
   return CIRA_OK;
 }
 
@@ -493,8 +593,7 @@ cira_spsc_try_receive(cira_channel_t *c, void *out, size_t bytes) {
 
 typedef struct {
   cira_channel_t *channel;
-  uint64_t pos, limit, block, offset, end;
-  uint64_t behind; /* receiver: its block was full when it came to it */
+  cira__spsc_side_t side;
 } cira_spsc_cursor_t;
 
 /* Takes the sender's side of an SPSC channel.
@@ -506,12 +605,10 @@ static inline cira_spsc_cursor_t cira_spsc_sender_open(cira_channel_t *c,
                                                        size_t bytes) {
   cira_spsc_cursor_t s;
   s.channel = c;
-  s.pos = c->tx.pos;
-  s.limit = c->inline_bytes == bytes ? c->tx.limit : s.pos;
-  s.behind = 0;
-  s.block = c->tx.block;
-  s.offset = c->tx.offset;
-  s.end = c->tx.end;
+  s.side = c->tx;
+  if (c->inline_bytes != bytes) {
+    s.side.limit = s.side.stop = s.side.pos; /* the first send asks */
+  }
   return s;
 }
 
@@ -522,49 +619,30 @@ static inline void cira_spsc_sender_close(const cira_spsc_cursor_t *s) {
   if (c->inline_bytes == 0) {
     return; /* was never a cursor's */
   }
-  c->tx.block = s->block;
-  c->tx.offset = s->offset;
-  c->tx.end = s->end;
+  c->tx.stop = s->side.stop;
+  c->tx.at = s->side.at;
+  c->tx.block = s->side.block;
+  c->tx.end = s->side.end;
+  c->tx.limit = s->side.limit;
   /* relaxed: only for cira_channel_count */
-  __atomic_store_n(&c->tx.pos, s->pos, __ATOMIC_RELAXED);
-}
-
-/* No room is known of. Returns as cira_spsc_try_send.
- * Threads: the one sender. */
-static inline cira_status_t cira__spsc_sender_room(cira_spsc_cursor_t *s,
-                                                   size_t bytes) {
-  cira_spsc_sender_close(s);
-  cira_status_t status = cira__spsc_room(s->channel, bytes);
-  s->limit = status == CIRA_OK ? s->channel->tx.limit : s->pos;
-  return status;
+  __atomic_store_n(&c->tx.pos, s->side.pos, __ATOMIC_RELAXED);
 }
 
 /* As cira_spsc_try_send.
  * Returns as that.
- * Threads: the one sender. Cost: below 1 ns for 8 bytes. */
+ * Threads: the one sender. Cost: about 1 ns for 8 bytes. */
 static inline CIRA_MUST_USE cira_status_t
 cira_spsc_sender_send(cira_spsc_cursor_t *s, const void *msg, size_t bytes) {
   cira_channel_t *c = s->channel;
-  if (__builtin_expect(s->pos == s->limit ||
+  if (__builtin_expect(s->side.pos == s->side.stop ||
                            __atomic_load_n(&c->closed, __ATOMIC_RELAXED),
                        0)) {
-    cira_status_t status = cira__spsc_sender_room(s, bytes);
+    cira_status_t status = cira__spsc_sender_next(c, &s->side, bytes);
     if (status != CIRA_OK) {
       return status;
     }
   }
-  uint8_t *block = cira__channel_data(c) + s->block;
-  memcpy(block + s->offset, msg, bytes);
-  s->pos++;
-  /* pairs with: the acquire load in cira__spsc_ready */
-  __atomic_store_n((uint64_t *)(void *)block, s->pos, __ATOMIC_RELEASE);
-  s->offset += bytes;
-  if (s->pos == s->end) {
-    s->offset = sizeof(uint64_t);
-    cira__spsc_advance(c, &s->block, &s->end);
-    cira__spsc_claim_at(c, s->block, c->own_bytes);
-  }
-  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, 1);
+  cira__spsc_put(c, &s->side, msg, bytes);
   return CIRA_OK;
 }
 
@@ -576,44 +654,33 @@ static inline CIRA_MUST_USE cira_status_t
 cira_spsc_sender_send_batch(cira_spsc_cursor_t *s, const void *msgs,
                             uint32_t count, size_t bytes, uint32_t *out_count) {
   cira_channel_t *c = s->channel;
-  if (__builtin_expect(s->limit - s->pos < count ||
-                           __atomic_load_n(&c->closed, __ATOMIC_RELAXED),
-                       0)) {
-    cira_status_t status = cira__spsc_sender_room(s, bytes);
-    if (status != CIRA_OK) {
-      return status;
-    }
-  }
-  uint64_t room = s->limit - s->pos;
-  uint32_t unsent = room < count ? (uint32_t)room : count;
   const uint8_t *from = (const uint8_t *)msgs;
-  *out_count = unsent;
-  uint32_t sent = unsent;
-  while (unsent > 0) {
-    uint8_t *block = cira__channel_data(c) + s->block;
-    uint64_t here = s->end - s->pos;
-    if (here == c->per_block && here <= unsent &&
-        here * bytes == 64 - sizeof(uint64_t)) {
-      memcpy(block + sizeof(uint64_t), from, 64 - sizeof(uint64_t));
-      from += 64 - sizeof(uint64_t);
-    } else {
-      here = here < unsent ? here : unsent;
-      for (uint64_t i = 0; i < here; i++, from += bytes) {
-        memcpy(block + s->offset + i * bytes, from, bytes);
+  uint32_t unsent = count;
+  int ask = __atomic_load_n(&c->closed, __ATOMIC_RELAXED) != 0;
+  do {
+    if (s->side.pos == s->side.stop || ask) {
+      if (unsent != count && s->side.pos == s->side.limit) {
+        break; /* what was sent is told first */
+      }
+      cira_status_t status = cira__spsc_sender_next(c, &s->side, bytes);
+      if (status != CIRA_OK) {
+        return status;
       }
     }
-    s->pos += here;
+    uint64_t here = s->side.stop - s->side.pos;
+    here = here < unsent ? here : unsent;
+    cira__spsc_copy(cira__channel_data(c) + s->side.at, from, here * bytes,
+                    bytes);
+    from += here * bytes;
+    s->side.at += here * bytes;
+    s->side.pos += here;
     unsent -= (uint32_t)here;
-    /* pairs with: the acquire load in cira__spsc_ready */
-    __atomic_store_n((uint64_t *)(void *)block, s->pos, __ATOMIC_RELEASE);
-    s->offset += here * bytes;
-    if (s->pos == s->end) {
-      s->offset = sizeof(uint64_t);
-      cira__spsc_advance(c, &s->block, &s->end);
-      cira__spsc_claim_at(c, s->block, c->batch_own_bytes);
-    }
-  }
-  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, sent);
+    /* pairs with: the acquire loads in cira__spsc_receiver_look and _ready */
+    __atomic_store_n(cira__spsc_word(c, s->side.block), s->side.pos,
+                     __ATOMIC_RELEASE);
+  } while (unsent > 0);
+  cira__channel_signal(c, CIRA_CHANNEL_RECEIVER, count - unsent);
+  *out_count = count - unsent;
   return CIRA_OK;
 }
 
@@ -625,12 +692,8 @@ static inline cira_spsc_cursor_t cira_spsc_receiver_open(cira_channel_t *c,
                                                          size_t bytes) {
   cira_spsc_cursor_t r;
   r.channel = c;
-  r.pos = c->rx.pos;
-  r.limit = c->inline_bytes == bytes ? c->rx.ready : r.pos;
-  r.behind = c->rx.behind;
-  r.block = c->rx.block;
-  r.offset = c->rx.offset;
-  r.end = c->rx.end;
+  r.side = c->rx;
+  r.side.stop = c->inline_bytes == bytes ? r.side.stop : r.side.pos;
   return r;
 }
 
@@ -641,67 +704,26 @@ static inline void cira_spsc_receiver_close(const cira_spsc_cursor_t *r) {
   if (c->inline_bytes == 0) {
     return;
   }
-  c->rx.ready = r->limit;
-  c->rx.behind = r->behind;
-  c->rx.block = r->block;
-  c->rx.offset = r->offset;
-  c->rx.end = r->end;
-}
-
-/* No message is known of. Returns as cira_spsc_try_receive.
- * Threads: the one receiver. */
-static inline cira_status_t cira__spsc_receiver_look(cira_spsc_cursor_t *r,
-                                                     size_t bytes) {
-  cira_channel_t *c = r->channel;
-  const uint8_t *block = cira__channel_data(c) + r->block;
-  if (__builtin_expect(c->inline_bytes == bytes, 1)) {
-    /* pairs with: the release stores of the sender */
-    uint64_t sent = __atomic_load_n((const uint64_t *)(const void *)block,
-                                    __ATOMIC_ACQUIRE);
-    if (__builtin_expect(sent > r->pos, 1)) {
-      r->behind = sent >= r->end && r->offset == sizeof(uint64_t);
-      r->limit = sent < r->end ? sent : r->end;
-      return CIRA_OK;
-    }
-  }
-  cira_spsc_receiver_close(r);
-  cira_status_t status = cira__spsc_ready(c, bytes);
-  r->limit = status == CIRA_OK ? c->rx.ready : r->pos;
-  r->behind = 0;
-  return status;
-}
-
-static inline void cira__spsc_receiver_next(cira_spsc_cursor_t *r,
-                                            uint64_t distance) {
-  cira_channel_t *c = r->channel;
-  r->offset = sizeof(uint64_t);
-  cira__spsc_advance(c, &r->block, &r->end);
-  if (r->behind) {
-    cira__spsc_prefetch_at(c, r->block, distance);
-  }
+  c->rx.stop = r->side.stop;
+  c->rx.at = r->side.at;
+  c->rx.block = r->side.block;
+  c->rx.end = r->side.end;
+  c->rx.limit = r->side.limit;
 }
 
 /* As cira_spsc_try_receive.
  * Returns as that.
- * Threads: the one receiver. Cost: below 1 ns for 8 bytes. */
+ * Threads: the one receiver. Cost: about 1 ns for 8 bytes. */
 static inline CIRA_MUST_USE cira_status_t
 cira_spsc_receiver_receive(cira_spsc_cursor_t *r, void *out, size_t bytes) {
   cira_channel_t *c = r->channel;
-  if (__builtin_expect(r->pos == r->limit, 0)) {
-    cira_status_t status = cira__spsc_receiver_look(r, bytes);
+  if (__builtin_expect(r->side.pos == r->side.stop, 0)) {
+    cira_status_t status = cira__spsc_receiver_next(c, &r->side, bytes);
     if (status != CIRA_OK) {
       return status;
     }
   }
-  memcpy(out, cira__channel_data(c) + r->block + r->offset, bytes);
-  r->pos++;
-  r->offset += bytes;
-  /* pairs with: the acquire load in cira__spsc_room */
-  __atomic_store_n(&c->rx.pos, r->pos, __ATOMIC_RELEASE);
-  if (r->pos == r->end) {
-    cira__spsc_receiver_next(r, c->ahead_bytes);
-  }
-  cira__channel_signal(c, CIRA_CHANNEL_SENDER, 1);
+  cira__spsc_take(c, &r->side, out, bytes);
   return CIRA_OK;
 }
 
@@ -715,39 +737,28 @@ static inline CIRA_MUST_USE cira_status_t cira_spsc_receiver_receive_batch(
   cira_channel_t *c = r->channel;
   uint8_t *to = (uint8_t *)out;
   uint32_t got = 0;
-  while (got < count) {
-    if (r->pos == r->limit) {
-      cira_status_t status = got > 0 && !r->behind
-                                 ? CIRA_AGAIN
-                                 : cira__spsc_receiver_look(r, bytes);
-      if (status != CIRA_OK) {
-        if (got > 0) {
-          break;
+  do {
+    if (r->side.pos == r->side.stop) {
+      if (got == 0) {
+        cira_status_t status = cira__spsc_receiver_next(c, &r->side, bytes);
+        if (status != CIRA_OK) {
+          return status;
         }
-        return status;
+      } else if (!cira__spsc_receiver_look(c, &r->side, bytes)) {
+        break;
       }
     }
-    const uint8_t *block = cira__channel_data(c) + r->block;
-    uint64_t here = r->limit - r->pos;
-    if (here == c->per_block && here <= count - got &&
-        here * bytes == 64 - sizeof(uint64_t)) {
-      memcpy(to, block + sizeof(uint64_t), 64 - sizeof(uint64_t));
-      to += 64 - sizeof(uint64_t);
-    } else {
-      here = here < count - got ? here : count - got;
-      for (uint64_t i = 0; i < here; i++, to += bytes) {
-        memcpy(to, block + r->offset + i * bytes, bytes);
-      }
-    }
+    uint64_t here = r->side.stop - r->side.pos;
+    here = here < count - got ? here : count - got;
+    cira__spsc_copy(to, cira__channel_data(c) + r->side.at, here * bytes,
+                    bytes);
+    to += here * bytes;
+    r->side.at += here * bytes;
+    r->side.pos += here;
     got += (uint32_t)here;
-    r->pos += here;
-    r->offset += here * bytes;
-    if (r->pos == r->end) {
-      cira__spsc_receiver_next(r, c->batch_ahead_bytes);
-    }
     /* pairs with: the acquire load in cira__spsc_room */
-    __atomic_store_n(&c->rx.pos, r->pos, __ATOMIC_RELEASE);
-  }
+    __atomic_store_n(&c->rx.pos, r->side.pos, __ATOMIC_RELEASE);
+  } while (got < count);
   cira__channel_signal(c, CIRA_CHANNEL_SENDER, got);
   *out_count = got;
   return CIRA_OK;

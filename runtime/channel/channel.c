@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define OWN_BLOCKS 48u
-#define AHEAD_BLOCKS 4u
-#define BATCH_BLOCKS 16u
+#define OWN_BLOCKS 24u
+#define AHEAD_BLOCKS 16u
+#define STAND_PAUSES 32u
+#define STAND_BLOCKS 8u
+#define STAND_SLOTS 32u
+#define HEEL_PARTS 4u
 
 cira_channel_options_t cira_channel_options_default(void) {
   return (cira_channel_options_t){.size = sizeof(cira_channel_options_t),
@@ -96,19 +99,22 @@ static void layout(const cira_channel_options_t *o, cira_channel_t *c) {
     blocks = ((uint64_t)o->capacity_count + c->per_block - 1) / c->per_block;
     /* found by measuring; less in small rings, where "ahead" is soon "behind"
      */
-    c->own_bytes = (uint32_t)cira__min_u64(OWN_BLOCKS, blocks / 3);
-    c->own_bytes *= c->block_bytes;
-    c->ahead_bytes = (uint32_t)cira__min_u64(AHEAD_BLOCKS, blocks / 8);
-    c->ahead_bytes *= c->block_bytes;
-    c->batch_own_bytes = (uint32_t)cira__min_u64(BATCH_BLOCKS, blocks / 9);
-    c->batch_own_bytes *= c->block_bytes;
-    c->batch_ahead_bytes = (uint32_t)cira__min_u64(BATCH_BLOCKS, blocks / 9);
-    c->batch_ahead_bytes *= c->block_bytes;
+    uint32_t own = (uint32_t)cira__min_u64(OWN_BLOCKS, blocks / 3);
+    uint32_t ahead = (uint32_t)cira__min_u64(AHEAD_BLOCKS, blocks / 8);
+    c->own_bytes = own * c->block_bytes;
+    c->own_count = (own + 1) * c->per_block;
+    c->ahead_bytes = ahead * c->block_bytes;
+    c->ahead_count = (ahead + 1) * c->per_block;
+    c->heel_count = o->capacity_count / HEEL_PARTS;
+    c->stand_count =
+        (uint32_t)cira__min_u64(STAND_PAUSES, blocks / STAND_BLOCKS + 1);
   } else {
     c->per_block = 1;
     c->used_bytes = CIRA__CHANNEL_WORD + o->message_bytes;
     c->block_bytes = (uint32_t)cira__align_up(c->used_bytes, 8);
     blocks = o->capacity_count;
+    c->stand_count =
+        (uint32_t)cira__min_u64(STAND_PAUSES, blocks / STAND_SLOTS + 1);
   }
   c->data_bytes = blocks * c->block_bytes;
   c->total_bytes =
@@ -176,13 +182,15 @@ cira_status_t cira_channel_init(void *memory, uint64_t bytes,
       (o.flags & CIRA_CHANNEL_F_FENCED) != 0 ||
       !cira__channel_barrier_register((o.flags & CIRA_CHANNEL_F_SHARED) != 0);
   made.checksum = checksum(&made);
+  made.rx_waiting = made.fenced ? CIRA__CHANNEL_FENCED : 0;
+  made.tx_waiting = made.rx_waiting;
   made.rx_spin = o.spin_count;
   made.tx_spin = o.spin_count;
   if (o.kind == CIRA_CHANNEL_SPSC) {
     made.tx.limit = o.capacity_count;
-    made.tx.offset = CIRA__CHANNEL_WORD;
+    made.tx.at = CIRA__CHANNEL_WORD;
     made.tx.end = made.per_block;
-    made.rx.offset = CIRA__CHANNEL_WORD;
+    made.rx.at = CIRA__CHANNEL_WORD;
     made.rx.end = made.per_block;
   }
   cira_channel_t *c = memory;
@@ -318,7 +326,7 @@ uint64_t cira_channel_count(const cira_channel_t *c) {
 }
 
 cira_status_t cira_channel_join(cira_channel_t *c, cira_channel_side_t side) {
-  char state;
+  bool dead;
   if (!cira__channel_live(c)) {
     return cira__channel_refuse(c, "join");
   }
@@ -332,7 +340,7 @@ cira_status_t cira_channel_join(cira_channel_t *c, cira_channel_side_t side) {
                       "peers");
   }
   uint32_t pid = (uint32_t)getpid();
-  uint64_t start = cira__channel_process_start(pid, &state);
+  uint64_t start = cira__channel_process_start(pid, &dead);
   if (start == 0) {
     return cira__fail(CIRA_E_SYSTEM, "channel_join: cannot read "
                                      "/proc/self/stat");

@@ -13,7 +13,7 @@
 
 #define CIRA__CHANNEL_MAGIC 0x6c6e6e6168637263ull /* "crchannl" */
 #define CIRA__CHANNEL_DEAD 0x64616564636e6863ull  /* after fini */
-#define CIRA__CHANNEL_VERSION 1u
+#define CIRA__CHANNEL_VERSION 2u
 #define CIRA__CHANNEL_WORD 8u /* bytes before the messages of a block */
 
 static inline bool cira__channel_live(const cira_channel_t *c) {
@@ -21,6 +21,18 @@ static inline bool cira__channel_live(const cira_channel_t *c) {
 }
 CIRA_COLD cira_status_t cira__channel_refuse(const cira_channel_t *c,
                                              const char *call);
+
+/* A side that runs at another's heels makes every message cost a transfer of a
+ * cache line (50-150 ns) instead of a share of one, and each look at the
+ * other's line stops the other as long. So who stands still after a burst lets
+ * the other get ahead for about a microsecond before it looks again; who
+ * exchanges single messages does not wait. */
+#define CIRA__CHANNEL_BURST 2u /* messages: a burst */
+static inline void cira__channel_stand(const cira_channel_t *c) {
+  for (uint32_t i = 0; i < c->stand_count; i++) {
+    cira__cpu_relax();
+  }
+}
 
 /* ---- runs ---- */
 
@@ -68,9 +80,10 @@ void cira__channel_wait_end(cira__channel_wait_t *w, bool success);
 
 /* Makes this process able to run the barrier of sleepers. */
 bool cira__channel_barrier_register(bool shared);
-/* Is that process gone, or a zombie? */
+/* Is that process gone, or a zombie whose threads have all ended? */
 bool cira__channel_peer_dead(uint32_t pid, uint64_t start);
-/* Field 22 of /proc/PID/stat. Returns 0 when there is no such process. */
-uint64_t cira__channel_process_start(uint32_t pid, char *out_state);
+/* When a process started (field 22 of /proc/PID/stat), and whether it has
+ * ended. Returns 0 when there is no such process. */
+uint64_t cira__channel_process_start(uint32_t pid, bool *out_dead);
 
 #endif

@@ -7,6 +7,10 @@
  * tx.pos carries the closed bit in bit 63, so that no ticket is given out after
  * close and a receiver knows when the last one has been received. (At 1e9
  * messages a second bit 62 is reached after 146 years.)
+ * Who loses a swap stands still for a while (internal.h), and so does who finds
+ * nothing after a burst: the winner then takes one ticket after the other with
+ * its lines in its own cache, where threads that take turns would transfer two
+ * lines for each message.
  * A holder that stops between claim and publication stops the slot, and with it
  * the receivers once they come there.
  */
@@ -37,6 +41,19 @@ static uint32_t run_length(const cira_channel_t *c, uint64_t ticket,
   return n;
 }
 
+/* Of a side that has found nothing to do at `pos`: stands still if that was
+ * after a burst, once, so that those who wait come to their sleep. Any thread
+ * of the side writes `stood`; what one overwrites is a hint. */
+static void slip(const cira_channel_t *c, uint64_t *stood, uint64_t pos) {
+  uint64_t distance = pos - __atomic_load_n(stood, __ATOMIC_RELAXED);
+  if (distance != 0) {
+    __atomic_store_n(stood, pos, __ATOMIC_RELAXED);
+  }
+  if (distance >= CIRA__CHANNEL_BURST) {
+    cira__channel_stand(c);
+  }
+}
+
 static void run_put(const cira_channel_t *c, uint64_t ticket, uint32_t count,
                     cira_channel_run_t *out) {
   *out = (cira_channel_run_t){.first = (uint8_t *)turn_of(c, ticket) +
@@ -61,15 +78,18 @@ cira_status_t cira__mpmc_reserve(cira_channel_t *c, uint32_t want,
     if (ahead == 0) {
       uint32_t n = want == 1 ? 1 : run_length(c, pos, want, 0);
       /* relaxed: the turn words carry the order; this only gives out tickets */
-      if (__atomic_compare_exchange_n(&c->tx.pos, &pos, pos + n, true,
+      if (__atomic_compare_exchange_n(&c->tx.pos, &pos, pos + n, false,
                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         run_put(c, pos, n, out);
         return CIRA_OK;
       }
-      continue; /* pos is fresh */
+      cira__channel_stand(c);
+      pos = __atomic_load_n(&c->tx.pos, __ATOMIC_RELAXED);
+      continue;
     }
     uint64_t now = __atomic_load_n(&c->tx.pos, __ATOMIC_RELAXED);
     if (ahead < 0 && now == pos) {
+      slip(c, &c->tx_stood, pos);
       return CIRA_AGAIN;
     }
     pos = now;
@@ -94,11 +114,13 @@ cira_status_t cira__mpmc_peek(cira_channel_t *c, uint32_t want,
     if (ahead == 0) {
       uint32_t n = want == 1 ? 1 : run_length(c, pos, want, 1);
       /* relaxed: as in cira__mpmc_reserve */
-      if (__atomic_compare_exchange_n(&c->rx.pos, &pos, pos + n, true,
+      if (__atomic_compare_exchange_n(&c->rx.pos, &pos, pos + n, false,
                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         run_put(c, pos, n, out);
         return CIRA_OK;
       }
+      cira__channel_stand(c);
+      pos = __atomic_load_n(&c->rx.pos, __ATOMIC_RELAXED);
       continue;
     }
     uint64_t now = __atomic_load_n(&c->rx.pos, __ATOMIC_RELAXED);
@@ -107,7 +129,11 @@ cira_status_t cira__mpmc_peek(cira_channel_t *c, uint32_t want,
        * final only in the first case: no ticket at or after pos was given out
        * and none ever will be. Relaxed: one variable tells both. */
       uint64_t sent = __atomic_load_n(&c->tx.pos, __ATOMIC_RELAXED);
-      return sent == (pos | CLOSED) ? CIRA_E_CLOSED : CIRA_AGAIN;
+      if (sent == (pos | CLOSED)) {
+        return CIRA_E_CLOSED;
+      }
+      slip(c, &c->rx_stood, pos);
+      return CIRA_AGAIN;
     }
     pos = now;
   }

@@ -89,7 +89,30 @@ static void run_copy(const cira_channel_run_t *run, uint8_t *to,
 
 /* ---- single messages ---------------------------------------------------- */
 
-static inline cira_status_t try_send(cira_channel_t *c, const void *msg) {
+/* The common case, in the entry points themselves: a message of 8 bytes, and
+ * room (a message) in the block that we are in. */
+static inline __attribute__((always_inline)) bool send_fast(cira_channel_t *c,
+                                                            const void *msg) {
+  if (CIRA_UNLIKELY(!cira__channel_live(c) || !msg || c->inline_bytes != 8 ||
+                    c->tx.pos == c->tx.stop ||
+                    __atomic_load_n(&c->closed, __ATOMIC_RELAXED))) {
+    return false;
+  }
+  cira__spsc_put(c, &c->tx, msg, 8);
+  return true;
+}
+
+static inline __attribute__((always_inline)) bool
+receive_fast(cira_channel_t *c, void *out) {
+  if (CIRA_UNLIKELY(!cira__channel_live(c) || !out || c->inline_bytes != 8 ||
+                    c->rx.pos == c->rx.stop)) {
+    return false;
+  }
+  cira__spsc_take(c, &c->rx, out, 8);
+  return true;
+}
+
+static cira_status_t try_send(cira_channel_t *c, const void *msg) {
   if (c->inline_bytes == 8) {
     return cira_spsc_try_send(c, msg, 8);
   }
@@ -106,7 +129,7 @@ static inline cira_status_t try_send(cira_channel_t *c, const void *msg) {
   return status;
 }
 
-static inline cira_status_t try_receive(cira_channel_t *c, void *out) {
+static cira_status_t try_receive(cira_channel_t *c, void *out) {
   if (c->inline_bytes == 8) {
     return cira_spsc_try_receive(c, out, 8);
   }
@@ -123,25 +146,35 @@ static inline cira_status_t try_receive(cira_channel_t *c, void *out) {
   return status;
 }
 
-cira_status_t cira_channel_try_send(cira_channel_t *c, const void *msg) {
-  if (CIRA_UNLIKELY(!cira__channel_live(c))) {
+static __attribute__((noinline)) cira_status_t
+try_send_checked(cira_channel_t *c, const void *msg) {
+  if (!cira__channel_live(c)) {
     return cira__channel_refuse(c, "try_send");
   }
-  return CIRA_LIKELY(msg != NULL) ? try_send(c, msg)
-                                  : argument_refuse("try_send");
+  return msg ? try_send(c, msg) : argument_refuse("try_send");
+}
+
+static __attribute__((noinline)) cira_status_t
+try_receive_checked(cira_channel_t *c, void *out) {
+  if (!cira__channel_live(c)) {
+    return cira__channel_refuse(c, "try_receive");
+  }
+  return out ? try_receive(c, out) : argument_refuse("try_receive");
+}
+
+cira_status_t cira_channel_try_send(cira_channel_t *c, const void *msg) {
+  return send_fast(c, msg) ? CIRA_OK : try_send_checked(c, msg);
 }
 
 cira_status_t cira_channel_try_receive(cira_channel_t *c, void *out) {
-  if (CIRA_UNLIKELY(!cira__channel_live(c))) {
-    return cira__channel_refuse(c, "try_receive");
-  }
-  return CIRA_LIKELY(out != NULL) ? try_receive(c, out)
-                                  : argument_refuse("try_receive");
+  return receive_fast(c, out) ? CIRA_OK : try_receive_checked(c, out);
 }
 
 /* Tries before a wait is set up at all; the other side's answer is often only a
- * cache line away. Not in tasks, which have better things to do. */
-#define EAGER_TRIES 48
+ * cache line away. With a pause in between: looks without one keep the line
+ * from the other side, which is about to write it. Not in tasks, which have
+ * better things to do. */
+#define EAGER_TRIES 16
 static bool eager(const cira_channel_t *c) {
   return c->wait != CIRA_CHANNEL_SLEEP && !cira_parker_self()->is_task;
 }
@@ -150,8 +183,16 @@ static __attribute__((noinline)) cira_status_t send_wait(cira_channel_t *c,
                                                          const void *msg,
                                                          uint64_t deadline_ns) {
   cira__channel_wait_t w;
+  cira_status_t status = try_send_checked(c, msg);
+  if (status != CIRA_AGAIN) {
+    return status;
+  }
+  if (deadline_ns == CIRA_NO_WAIT) {
+    return CIRA_E_DEADLINE;
+  }
   for (int i = eager(c) ? EAGER_TRIES : 0; i > 0; i--) {
-    cira_status_t status = try_send(c, msg);
+    cira__cpu_relax();
+    status = try_send(c, msg);
     if (status != CIRA_AGAIN) {
       return status;
     }
@@ -159,7 +200,7 @@ static __attribute__((noinline)) cira_status_t send_wait(cira_channel_t *c,
   cira__channel_wait_begin(&w, c, CIRA_CHANNEL_SENDER, deadline_ns);
   for (;;) {
     cira_status_t waited = cira__channel_wait_step(&w);
-    cira_status_t status = try_send(c, msg);
+    status = try_send(c, msg);
     if (status != CIRA_AGAIN || waited != CIRA_OK) {
       cira__channel_wait_end(&w, status == CIRA_OK);
       return status != CIRA_AGAIN ? status : waited;
@@ -170,8 +211,16 @@ static __attribute__((noinline)) cira_status_t send_wait(cira_channel_t *c,
 static __attribute__((noinline)) cira_status_t
 receive_wait(cira_channel_t *c, void *out, uint64_t deadline_ns) {
   cira__channel_wait_t w;
+  cira_status_t status = try_receive_checked(c, out);
+  if (status != CIRA_AGAIN) {
+    return status;
+  }
+  if (deadline_ns == CIRA_NO_WAIT) {
+    return CIRA_E_DEADLINE;
+  }
   for (int i = eager(c) ? EAGER_TRIES : 0; i > 0; i--) {
-    cira_status_t status = try_receive(c, out);
+    cira__cpu_relax();
+    status = try_receive(c, out);
     if (status != CIRA_AGAIN) {
       return status;
     }
@@ -179,7 +228,7 @@ receive_wait(cira_channel_t *c, void *out, uint64_t deadline_ns) {
   cira__channel_wait_begin(&w, c, CIRA_CHANNEL_RECEIVER, deadline_ns);
   for (;;) {
     cira_status_t waited = cira__channel_wait_step(&w);
-    cira_status_t status = try_receive(c, out);
+    status = try_receive(c, out);
     if (status != CIRA_AGAIN || waited != CIRA_OK) {
       cira__channel_wait_end(&w, status == CIRA_OK);
       return status != CIRA_AGAIN ? status : waited;
@@ -189,22 +238,12 @@ receive_wait(cira_channel_t *c, void *out, uint64_t deadline_ns) {
 
 cira_status_t cira_channel_send(cira_channel_t *c, const void *msg,
                                 uint64_t deadline_ns) {
-  cira_status_t status = cira_channel_try_send(c, msg);
-  if (CIRA_LIKELY(status != CIRA_AGAIN)) {
-    return status;
-  }
-  return deadline_ns == CIRA_NO_WAIT ? CIRA_E_DEADLINE
-                                     : send_wait(c, msg, deadline_ns);
+  return send_fast(c, msg) ? CIRA_OK : send_wait(c, msg, deadline_ns);
 }
 
 cira_status_t cira_channel_receive(cira_channel_t *c, void *out,
                                    uint64_t deadline_ns) {
-  cira_status_t status = cira_channel_try_receive(c, out);
-  if (CIRA_LIKELY(status != CIRA_AGAIN)) {
-    return status;
-  }
-  return deadline_ns == CIRA_NO_WAIT ? CIRA_E_DEADLINE
-                                     : receive_wait(c, out, deadline_ns);
+  return receive_fast(c, out) ? CIRA_OK : receive_wait(c, out, deadline_ns);
 }
 
 /* ---- batches ------------------------------------------------------------ */

@@ -23,9 +23,9 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#define EAGER_TURNS 64 /* tries without a pause in between */
 #define SPIN_MIN 32
 #define SLICE_NS 100000000u  /* 100 ms: how often the peer is looked at */
 #define POLL_MIN_NS 20000u   /* 20 us: coroutines on shared channels */
@@ -46,7 +46,7 @@ bool cira__channel_barrier_register(bool shared) {
 /* Returns false when sleeping without a limit would not be safe. */
 static bool barrier(const cira_channel_t *c) {
   if (c->fenced) {
-    /* pairs with: the fence in cira__channel_signal */
+    /* pairs with: the fence in cira__channel_wake */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return true;
   }
@@ -67,7 +67,8 @@ static uint32_t announcements_take(uint32_t *waiting, uint32_t count) {
   uint32_t there = __atomic_load_n(waiting, __ATOMIC_RELAXED);
   uint32_t take;
   do {
-    take = there < count ? there : count;
+    take = there & ~CIRA__CHANNEL_FENCED;
+    take = take < count ? take : count;
   } while (take > 0 &&
            !__atomic_compare_exchange_n(waiting, &there, there - take, true,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED));
@@ -78,6 +79,13 @@ void cira__channel_wake(cira_channel_t *c, cira_channel_side_t side,
                         uint32_t count) {
   bool rx = side == CIRA_CHANNEL_RECEIVER;
   uint32_t *waiting = rx ? &c->rx_waiting : &c->tx_waiting;
+  if (c->fenced) {
+    /* pairs with: the fence in barrier */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(waiting, __ATOMIC_RELAXED) == CIRA__CHANNEL_FENCED) {
+      return;
+    }
+  }
   /* Receivers that close has woken sleep again when a sender had a ticket and
    * was not done. Its message is one, but whoever does not get it has to learn
    * that it was the last: nobody else will wake him.
@@ -105,10 +113,11 @@ void cira__channel_wake(cira_channel_t *c, cira_channel_side_t side,
 
 /* ---- peers -------------------------------------------------------------- */
 
-uint64_t cira__channel_process_start(uint32_t pid, char *out_state) {
+uint64_t cira__channel_process_start(uint32_t pid, bool *out_dead) {
   char path[40];
   char text[600];
   (void)cira__format(path, sizeof(path), "/proc/%u/stat", pid);
+  *out_dead = true;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return 0;
@@ -120,21 +129,27 @@ uint64_t cira__channel_process_start(uint32_t pid, char *out_state) {
   if (!at || at[1] != ' ' || !at[2]) {
     return 0;
   }
-  *out_state = at[2];
-  for (int field = 3; field < 22 && at; field++) {
-    at = strchr(at + (field == 3 ? 2 : 1), ' ');
-  }
+  char state = at[2];
+  uint64_t threads = 0;
   uint64_t start = 0;
-  for (at = at ? at + 1 : text; *at >= '0' && *at <= '9'; at++) {
-    start = start * 10 + (uint64_t)(*at - '0');
+  for (int field = 3; field <= 22 && at; field++) {
+    at = strchr(at + 1, ' '); /* now in front of the field */
+    if (at && field == 20) {
+      threads = strtoull(at, NULL, 10);
+    } else if (at && field == 22) {
+      start = strtoull(at, NULL, 10);
+    }
   }
+  /* A first thread that has ended says nothing of the process while others
+   * live: they may use the channel, and until they are gone no parent can ask
+   * what the process died of. */
+  *out_dead = state == 'X' || (state == 'Z' && threads <= 1);
   return start;
 }
 
 bool cira__channel_peer_dead(uint32_t pid, uint64_t start) {
-  char state = 0;
-  uint64_t now = cira__channel_process_start(pid, &state);
-  return now != start || state == 'Z' || state == 'X';
+  bool dead;
+  return cira__channel_process_start(pid, &dead) != start || dead;
 }
 
 static cira_status_t channel_peer_check(const cira__channel_wait_t *w) {
@@ -186,15 +201,13 @@ static bool channel_wait_spin(cira__channel_wait_t *w, cira_status_t *status) {
     return false;
   }
   w->turns++;
-  if (w->turns > EAGER_TURNS) {
-    cira__cpu_relax();
-  }
+  cira__cpu_relax();
   if (w->turns % 256 == 0 && w->deadline_ns != CIRA_FOREVER &&
       cira__now_ns() >= w->deadline_ns) {
     *status = CIRA_E_DEADLINE;
   }
   if (w->limit == UINT32_MAX && w->turns == 1u << 10) {
-    w->turns = EAGER_TURNS; /* CIRA_CHANNEL_SPIN on a shared core */
+    w->turns = 0; /* CIRA_CHANNEL_SPIN on a shared core */
     (void)sched_yield();
     if (*status == CIRA_OK && w->slice_ns) {
       *status = channel_peer_check(w);

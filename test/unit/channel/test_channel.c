@@ -3,24 +3,20 @@
  * Channels in one thread: sizes, bad input, order, wrap-around, runs, close and
  * drain, failing allocation. Threads and processes: test_channel_stress.c.
  */
+#include "failing.h"
+
 #include "base/base.h"
 #include "cira/channel.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-void *__real_aligned_alloc(size_t alignment, size_t bytes);
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
-static bool alloc_fails;
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
-  return alloc_fails ? NULL : __real_aligned_alloc(alignment, bytes);
-}
 
 static const uint32_t sizes[] = {1, 3, 4, 8, 12, 16, 28, 29, 56, 57, 64, 200};
 static const uint32_t capacities[] = {1, 2, 4, 8, 64, 1024};
@@ -314,9 +310,9 @@ static void bad_arguments(void **state) {
 static void failing_allocation(void **state) {
   (void)state;
   cira_channel_t *c = NULL;
-  alloc_fails = true;
+  failing_begin(FAILING_MALLOC, 0);
   assert_int_equal(cira_channel_create(NULL, &c), CIRA_E_NOMEM);
-  alloc_fails = false;
+  assert_true(failing_end());
   assert_null(c);
   assert_int_equal(cira_channel_create(NULL, &c), CIRA_OK);
   cira_channel_destroy(c);
@@ -454,50 +450,82 @@ static void cursors_refused(void **state) {
   }
 }
 
-#define PASSED 300000u
-static void *cursor_sender(void *arg) {
-  cira_spsc_cursor_t tx = cira_spsc_sender_open(arg, 8);
-  uint64_t msg[32];
+/* Bursts between two threads: long enough that both sides come to the other's
+ * heels, ask how far it is and go on without looking at each block. */
+#define PASSED 30000u
+#define WORDS_MAX 8u
+
+typedef struct {
+  cira_channel_t *c;
+  uint32_t words; /* of a message */
+} burst_t;
+
+static void *burst_sender(void *arg) {
+  const burst_t *b = arg;
+  size_t bytes = b->words * 8;
+  cira_spsc_cursor_t tx = cira_spsc_sender_open(b->c, bytes);
+  uint64_t msg[32 * WORDS_MAX];
   for (uint64_t i = 0; i < PASSED;) {
     uint32_t n = 1, count = (uint32_t)(i % 32) + 1;
-    for (uint32_t k = 0; k < count; k++) {
-      msg[k] = i + k;
+    count = PASSED - i < count ? (uint32_t)(PASSED - i) : count;
+    for (uint32_t k = 0; k < count * b->words; k++) {
+      msg[k] = i + k / b->words + ((uint64_t)(k % b->words) << 32);
     }
     cira_status_t status =
-        i / 1000 % 2 == 0 ? cira_spsc_sender_send(&tx, msg, 8)
-                          : cira_spsc_sender_send_batch(&tx, msg, count, 8, &n);
-    i += status == CIRA_OK ? n : 0;
+        i / 1000 % 2 == 0
+            ? cira_spsc_sender_send(&tx, msg, bytes)
+            : cira_spsc_sender_send_batch(&tx, msg, count, bytes, &n);
+    if (status == CIRA_OK) {
+      i += n;
+    } else {
+      (void)sched_yield();
+    }
   }
   cira_spsc_sender_close(&tx);
   return NULL;
 }
 
-static void cursor_threads(void **state) {
-  (void)state;
-  cira_channel_options_t o = options(CIRA_CHANNEL_SPSC, 8, 256);
-  cira_channel_t *c;
+static void burst(burst_t *b) {
+  size_t bytes = b->words * 8;
   pthread_t t;
-  uint64_t msg[32];
-  assert_int_equal(cira_channel_create(&o, &c), CIRA_OK);
-  assert_int_equal(pthread_create(&t, NULL, cursor_sender, c), 0);
-  cira_spsc_cursor_t rx = cira_spsc_receiver_open(c, 8);
-  for (uint64_t i = 0; i < PASSED + 31;) {
+  uint64_t msg[32 * WORDS_MAX];
+  uint64_t wrong = 0;
+  assert_int_equal(pthread_create(&t, NULL, burst_sender, b), 0);
+  cira_spsc_cursor_t rx = cira_spsc_receiver_open(b->c, bytes);
+  for (uint64_t i = 0; i < PASSED;) {
     uint32_t n = 1;
     cira_status_t status =
         i / 700 % 2 == 0
-            ? cira_spsc_receiver_receive(&rx, msg, 8)
-            : cira_spsc_receiver_receive_batch(&rx, msg, 32, 8, &n);
-    for (uint32_t k = 0; status == CIRA_OK && k < n; k++) {
-      assert_int_equal(msg[k], i + k);
+            ? cira_spsc_receiver_receive(&rx, msg, bytes)
+            : cira_spsc_receiver_receive_batch(&rx, msg, 32, bytes, &n);
+    if (status != CIRA_OK) {
+      (void)sched_yield();
+      continue;
     }
-    i += status == CIRA_OK ? n : 0;
-    if (i >= PASSED) {
-      break;
+    for (uint32_t k = 0; k < n * b->words; k++) {
+      wrong += msg[k] != i + k / b->words + ((uint64_t)(k % b->words) << 32);
     }
+    i += n;
   }
-  cira_spsc_receiver_close(&rx);
   pthread_join(t, NULL);
-  cira_channel_destroy(c);
+  assert_int_equal(wrong, 0); /* and nothing more than was sent */
+  assert_int_equal(cira_spsc_receiver_receive(&rx, msg, bytes), CIRA_AGAIN);
+  cira_spsc_receiver_close(&rx);
+  assert_int_equal(cira_channel_count(b->c), 0);
+}
+
+static void cursor_threads(void **state) {
+  (void)state;
+  static const burst_t cases[] = {{NULL, 1}, {NULL, 3}, {NULL, 7}, {NULL, 8}};
+  static const uint32_t rooms[] = {16, 256, 8192};
+  for (uint32_t k = 0; k < CIRA_COUNT(cases) * CIRA_COUNT(rooms); k++) {
+    burst_t b = cases[k % CIRA_COUNT(cases)];
+    cira_channel_options_t o =
+        options(CIRA_CHANNEL_SPSC, b.words * 8, rooms[k / CIRA_COUNT(cases)]);
+    assert_int_equal(cira_channel_create(&o, &b.c), CIRA_OK);
+    burst(&b);
+    cira_channel_destroy(b.c);
+  }
 }
 
 int main(void) {

@@ -13,6 +13,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -407,6 +408,51 @@ static void killed_peer(void **state) {
   }
 }
 
+/* Waits until the first thread of this process is a zombie, and a little for
+ * the other side to look; then sends. */
+static void *outlive(void *argument) {
+  cira_channel_t *c = argument;
+  const struct timespec pause = {.tv_nsec = 1000000};
+  char text[64] = "";
+  for (int i = 0; i < 60000 && !strstr(text, ") Z "); i++) {
+    (void)nanosleep(&pause, NULL);
+    FILE *f = fopen("/proc/self/stat", "re");
+    text[f ? fread(text, 1, sizeof(text) - 1, f) : 0] = 0;
+    (void)(f && fclose(f));
+  }
+  (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+  uint64_t v = 7;
+  _exit(cira_channel_send(c, &v, patience()) == CIRA_OK ? 0 : 2);
+}
+
+/* A process lives as long as any of its threads: that its first has ended does
+ * not make it a dead peer. */
+static void first_thread_ends(void **state) {
+  (void)state;
+  void *second;
+  cira_channel_t *c = shared_channel(CIRA_CHANNEL_SPSC, 64, &second);
+  pid_t pid = fork();
+  if (pid == 0) {
+    pthread_t t;
+    if (cira_channel_join(c, CIRA_CHANNEL_SENDER) != CIRA_OK ||
+        pthread_create(&t, NULL, outlive, c) != 0) {
+      _exit(1);
+    }
+    pthread_exit(NULL);
+  }
+  uint64_t v = 0;
+  assert_int_equal(cira_channel_receive(c, &v, patience()), CIRA_OK);
+  assert_int_equal(v, 7);
+  int how;
+  assert_int_equal(waitpid(pid, &how, 0), pid);
+  assert_int_equal(how, 0);
+  assert_int_equal(cira_channel_receive(c, &v, patience()),
+                   CIRA_E_DISCONNECTED);
+  uint64_t bytes = c->total_bytes;
+  (void)munmap(second, bytes);
+  (void)munmap(c, bytes);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spsc_threads),
@@ -416,6 +462,7 @@ int main(void) {
       cmocka_unit_test(close_under_load),
       cmocka_unit_test(processes),
       cmocka_unit_test(killed_peer),
+      cmocka_unit_test(first_thread_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
