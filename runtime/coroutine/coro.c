@@ -139,7 +139,7 @@ void cira_coro_yield(void) {
     cira__coro_check_canary(co);
   }
   if (co->is_task) {
-    cira__task_stop(co, CIRA__AFTER_YIELD);
+    cira__task_yield(t, co);
     return;
   }
   co->state = CIRA__CORO_STOPPED;

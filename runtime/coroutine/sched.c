@@ -227,29 +227,84 @@ static void task_settle(cira__worker_t *w, cira_coro_t *co) {
     }
     break;
   }
-  default: {
+  case CIRA__AFTER_END: {
     cira_sched_t *sched = w->sched;
     cira__task_end(co);
     if (atomic_fetch_sub(&sched->live, 1) == 1) {
       cira__sched_kick_all(sched);
     }
+    break;
   }
+  default:
+    break;
   }
 }
 
-static void task_resume(cira__worker_t *w, cira__coro_thread_t *t,
-                        cira_coro_t *co) {
+static inline void task_begin(cira__worker_t *w, cira__coro_thread_t *t,
+                              cira_coro_t *co) {
   w->tick++;
   atomic_store_explicit(
       &w->resumed, atomic_load_explicit(&w->resumed, memory_order_relaxed) + 1,
       memory_order_relaxed);
+  w->running = co;
   co->link = &t->root;
   t->current = co->leaf;
   co->state = CIRA__CORO_RUNNING;
   cira_parker_set(&co->parker);
+}
+
+static void task_resume(cira__worker_t *w, cira__coro_thread_t *t,
+                        cira_coro_t *co) {
+  task_begin(w, t, co);
   (void)cira__context_switch(&t->root, &co->leaf->ctx, CIRA_OK, false);
   cira_parker_set(NULL);
+  task_settle(w, w->running);
+}
+
+/* A lone worker is the only one to resume its tasks, so what follows a stop may
+ * come before it, and half of the switches are saved. With several workers
+ * another one might resume the task before its registers are saved. */
+cira_coro_t *cira__worker_pass(cira__coro_thread_t *t, cira_coro_t *co,
+                               cira__after_t after) {
+  cira__worker_t *w = t->worker;
+  co->after = (uint8_t)after;
+  t->current = NULL;
+  if (w->sched->worker_count > 1) {
+    return NULL;
+  }
   task_settle(w, co);
+  co->after = CIRA__AFTER_NOTHING;
+  if ((w->tick + 1) % TICK == 0 || atomic_load(&w->sched->stop)) {
+    return NULL;
+  }
+  cira_coro_t *next = queue_pop(w);
+  if (next != NULL) {
+    task_begin(w, t, next);
+  }
+  return next;
+}
+
+/* What cira__worker_pass does for a task that stays ready, in one piece: the
+ * queue is not empty, so its length stays and its end needs no case. */
+void cira__task_yield(cira__coro_thread_t *t, cira_coro_t *co) {
+  cira__worker_t *w = t->worker;
+  cira_coro_t *next;
+  if (CIRA_UNLIKELY(
+          w->sched->worker_count > 1 || /* others take from it, locked */
+          (next = w->head) == NULL || (w->tick + 1) % TICK == 0 ||
+          atomic_load_explicit(&w->sched->stop, memory_order_relaxed))) {
+    cira__task_stop(co, CIRA__AFTER_YIELD);
+    return;
+  }
+  co->leaf = co;
+  co->next = NULL;
+  w->tail->next = co;
+  w->tail = co;
+  w->head = next->next;
+  __builtin_prefetch(w->head->ctx.sp); /* what the turn after this one needs */
+  __builtin_prefetch(w->head->next);
+  task_begin(w, t, next);
+  cira__context_pass(&co->ctx, &next->leaf->ctx);
 }
 
 static bool finished(const cira_sched_t *s) {

@@ -4,7 +4,7 @@
  * but not the control words of the floating-point units (contract: cira/coro.h).
  * It comes back by a jump, not by `ret`: the return stack of the processor knows
  * the other stack's callers and would always be wrong; the branch target buffer
- * learns the jump.
+ * learns the jump. Between tasks it is the other way round: cira__switch_alike.
  *
  * cira__coro_entry is the outermost frame of a coroutine. Its unwinding rules
  * lead on into the resumer: CFA = co->link->sp + 56, where the resumer's own
@@ -61,6 +61,56 @@ cira__switch:
 	jmpq	*%rcx
 	.cfi_endproc
 	.size	cira__switch, .-cira__switch
+
+/* void cira__switch_alike(from in rdi, to in rsi): comes back by `ret`, see
+   cira__context_pass */
+	.globl	cira__switch_alike
+	.hidden	cira__switch_alike
+	.type	cira__switch_alike, @function
+	.p2align 6
+cira__switch_alike:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset %rbp, -16
+	pushq	%rbx
+	.cfi_def_cfa_offset 24
+	.cfi_offset %rbx, -24
+	pushq	%r12
+	.cfi_def_cfa_offset 32
+	.cfi_offset %r12, -32
+	pushq	%r13
+	.cfi_def_cfa_offset 40
+	.cfi_offset %r13, -40
+	pushq	%r14
+	.cfi_def_cfa_offset 48
+	.cfi_offset %r14, -48
+	pushq	%r15
+	.cfi_def_cfa_offset 56
+	.cfi_offset %r15, -56
+	movq	%rsp, (%rdi)
+	movq	(%rsi), %rsp
+	popq	%r15
+	.cfi_def_cfa_offset 48
+	.cfi_restore %r15
+	popq	%r14
+	.cfi_def_cfa_offset 40
+	.cfi_restore %r14
+	popq	%r13
+	.cfi_def_cfa_offset 32
+	.cfi_restore %r13
+	popq	%r12
+	.cfi_def_cfa_offset 24
+	.cfi_restore %r12
+	popq	%rbx
+	.cfi_def_cfa_offset 16
+	.cfi_restore %rbx
+	popq	%rbp
+	.cfi_def_cfa_offset 8
+	.cfi_restore %rbp
+	retq
+	.cfi_endproc
+	.size	cira__switch_alike, .-cira__switch_alike
 
 /* The coroutine is in r12. */
 	.globl	cira__coro_entry

@@ -24,11 +24,16 @@ cira_coro_t *cira__task_now(void) {
 __attribute__((noinline)) void cira__task_stop(cira_coro_t *co,
                                                cira__after_t after) {
   cira__coro_thread_t *t = cira__coro_thread();
-  co->after = (uint8_t)after;
-  co->leaf = t->current;
-  cira__coro_check_canary(co->leaf);
-  t->current = NULL;
-  (void)cira__context_switch(&co->leaf->ctx, &t->root, CIRA_PENDING, false);
+  cira_coro_t *leaf = co->leaf = t->current;
+  if (CIRA_UNLIKELY(leaf->canary)) {
+    cira__coro_check_canary(leaf);
+  }
+  cira_coro_t *next = cira__worker_pass(t, co, after);
+  if (next == NULL) {
+    (void)cira__context_switch(&leaf->ctx, &t->root, CIRA_PENDING, false);
+  } else if (next != co) {
+    cira__context_pass(&leaf->ctx, &next->leaf->ctx);
+  }
 }
 
 static cira_status_t task_park(cira_parker_t *parker, uint64_t deadline_ns) {
@@ -86,8 +91,13 @@ static void task_unpark(cira_parker_t *parker) {
 }
 
 static void task_yield(cira_parker_t *parker) {
-  (void)parker;
-  cira_coro_yield();
+  cira_coro_t *co = OF_PARKER(parker);
+  cira__coro_thread_t *t = cira__coro_thread();
+  if (CIRA_LIKELY(t->current == co && !co->canary)) {
+    cira__task_yield(t, co);
+  } else {
+    cira_coro_yield();
+  }
 }
 
 static cira_status_t task_wait_fd(cira_parker_t *parker, int fd,

@@ -3,6 +3,8 @@
  * Coroutines by hand, the pool and its guards, and bad input. Built twice: with
  * the assembly switch and with ucontext. Tasks: test_task.c.
  */
+#include "failing.h"
+
 #include "base/base.h"
 #include "cira/coro.h"
 
@@ -16,22 +18,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-void *__real_mmap(void *, size_t, int, int, int, off_t);
-void *__wrap_mmap(void *, size_t, int, int, int, off_t);
-void *__real_malloc(size_t);
-void *__wrap_malloc(size_t);
-static int fail_after = -1; /* the N-th allocation from now fails */
-static bool fails(void) {
-  return fail_after >= 0 && fail_after-- == 0;
-}
-void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd,
-                  off_t offset) {
-  return fails() ? MAP_FAILED : __real_mmap(at, bytes, prot, flags, fd, offset);
-}
-void *__wrap_malloc(size_t bytes) {
-  return fails() ? NULL : __real_malloc(bytes);
-}
 
 typedef struct {
   uint64_t steps, done;
@@ -179,17 +165,17 @@ static void failing_allocation(void **state) {
   cira_coro_pool_t *pool = NULL;
   cira_coro_options_t o = cira_coro_options_default();
   o.guard = CIRA_CORO_GUARD_CANARY;
-  fail_after = 0;
+  failing_begin(FAILING_MEMORY, 0);
   assert_int_equal(cira_coro_pool_create(&o, &pool), CIRA_E_NOMEM);
   assert_null(pool);
-  fail_after = -1;
+  assert_true(failing_end());
   assert_int_equal(cira_coro_pool_create(&o, &pool), CIRA_OK);
   for (int n = 0; n < 2; n++) {
     cira_coro_t *co = NULL;
-    fail_after = n;
+    failing_begin(FAILING_MEMORY, n);
     assert_int_equal(cira_coro_create(pool, nothing, NULL, &co), CIRA_E_NOMEM);
     assert_null(co);
-    fail_after = -1;
+    assert_true(failing_end());
   }
   cira_coro_t *co;
   assert_int_equal(cira_coro_create(pool, nothing, NULL, &co), CIRA_OK);

@@ -3,6 +3,8 @@
  * Tasks: scheduling, joining, waiting for everything that can be waited for,
  * cancelling, deadlines, several threads, and bad input.
  */
+#include "failing.h"
+
 #include "base/base.h"
 #include "cira/channel.h"
 #include "cira/coro.h"
@@ -22,41 +24,16 @@
 
 #define PATIENCE_NS 60000000000ull
 
-static int fail_after = -1; /* the N-th of these calls from now fails */
-static bool fails(void) {
-  return fail_after >= 0 && fail_after-- == 0;
-}
-void *__real_calloc(size_t, size_t);
-void *__wrap_calloc(size_t, size_t);
-void *__wrap_calloc(size_t count, size_t bytes) {
-  return fails() ? NULL : __real_calloc(count, bytes);
-}
-void *__real_aligned_alloc(size_t, size_t);
-void *__wrap_aligned_alloc(size_t, size_t);
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
-  return fails() ? NULL : __real_aligned_alloc(alignment, bytes);
-}
 int __real_epoll_create1(int);
 int __wrap_epoll_create1(int);
 int __wrap_epoll_create1(int flags) {
-  errno = EMFILE;
-  return fails() ? -1 : __real_epoll_create1(flags);
+  return failing_now(FAILING_OTHER, EMFILE) ? -1 : __real_epoll_create1(flags);
 }
 int __real_eventfd(unsigned, int);
 int __wrap_eventfd(unsigned, int);
 int __wrap_eventfd(unsigned value, int flags) {
-  errno = EMFILE;
-  return fails() ? -1 : __real_eventfd(value, flags);
+  return failing_now(FAILING_OTHER, EMFILE) ? -1 : __real_eventfd(value, flags);
 }
-int __real_pthread_create(pthread_t *, const pthread_attr_t *,
-                          void *(*)(void *), void *);
-int __wrap_pthread_create(pthread_t *, const pthread_attr_t *,
-                          void *(*)(void *), void *);
-int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,
-                          void *(*fn)(void *), void *argument) {
-  return fails() ? EAGAIN : __real_pthread_create(id, attr, fn, argument);
-}
-
 /* A kernel without io_uring. */
 static bool no_ring;
 long __real_syscall(long, ...);
@@ -653,6 +630,52 @@ static void keep_and_stop(void **state) {
   assert_int_equal(cira_sched_destroy(s), CIRA_OK);
 }
 
+/* Who had a turn, in order. */
+static struct {
+  cira_sched_t *sched;
+  uint8_t who[3000];
+  uint32_t count, stop_at;
+} turns;
+
+static int64_t takes_turns(void *argument) {
+  for (uint32_t i = 0; i < 500; i++) {
+    turns.who[turns.count++] = (uint8_t)(uintptr_t)argument;
+    if (turns.count == turns.stop_at) {
+      cira_sched_stop(turns.sched);
+    }
+    if (i % 100 == 99 && cira_coro_sleep_until(0) != CIRA_OK) {
+      return 1;
+    }
+    cira_coro_yield();
+  }
+  return 0;
+}
+
+/* Tasks of one thread have their turns one after the other, also when they
+ * pass them on without the scheduler; a stop ends that at the next turn. */
+static void turns_in_order(void **state) {
+  (void)state;
+  cira_sched_t *s;
+  assert_int_equal(cira_sched_create(NULL, &s), CIRA_OK);
+  turns.sched = s;
+  turns.stop_at = 1001;
+  for (uintptr_t i = 0; i < 6; i++) {
+    assert_int_equal(cira_sched_spawn(s, takes_turns, (void *)i,
+                                      CIRA_TASK_F_DETACHED, 0, NULL),
+                     CIRA_OK);
+  }
+  assert_int_equal(cira_sched_run(s), CIRA_OK);
+  assert_int_equal(turns.count, 1001);
+  assert_int_equal(cira_sched_stats(s).live, 6);
+  assert_int_equal(cira_sched_run(s), CIRA_OK);
+  assert_int_equal(turns.count, 3000);
+  for (uint32_t i = 0; i < turns.count; i++) {
+    assert_int_equal(turns.who[i], i % 6);
+  }
+  assert_int_equal(cira_sched_stats(s).resumed, 6 * 501);
+  assert_int_equal(cira_sched_destroy(s), CIRA_OK);
+}
+
 static void parks_inside(void *argument) {
   cira_status_t *status = argument;
   *status = cira_coro_sleep_until(cira__now_ns() + 1000000);
@@ -744,8 +767,9 @@ static void failing_calls(void **state) {
   int n = 0;
   cira_status_t status;
   for (;; n++) {
-    fail_after = n;
+    failing_begin(FAILING_MALLOC | FAILING_THREADS | FAILING_OTHER, n);
     status = cira_sched_create(&o, &s);
+    assert_true(failing_end() == (status != CIRA_OK));
     if (status == CIRA_OK) {
       break;
     }
@@ -756,11 +780,10 @@ static void failing_calls(void **state) {
   cira_task_t t;
   spread_t p = {.s = s};
   int64_t result = 1;
-  fail_after = -1;
   assert_int_equal(cira_sched_spawn(s, spreads, &p, 0, 0, &t), CIRA_OK);
-  fail_after = 0;
+  failing_begin(FAILING_THREADS, 0);
   assert_int_equal(cira_sched_run(s), CIRA_E_SYSTEM);
-  fail_after = -1;
+  assert_true(failing_end());
   assert_int_equal(cira_sched_run(s), CIRA_OK);
   assert_int_equal(cira_task_join(t, 0, &result), CIRA_OK);
   assert_int_equal(result, 0);
@@ -770,12 +793,13 @@ static void failing_calls(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(spawn_and_join),   cmocka_unit_test(channels),
-      cmocka_unit_test(time_and_cancel),  cmocka_unit_test(many_timers),
-      cmocka_unit_test(waitables),        cmocka_unit_test(descriptors),
-      cmocka_unit_test(stealing),         cmocka_unit_test(keep_and_stop),
-      cmocka_unit_test(by_hand_in_tasks), cmocka_unit_test(bad_input),
-      cmocka_unit_test(failing_calls),    cmocka_unit_test(no_io_uring),
+      cmocka_unit_test(spawn_and_join),  cmocka_unit_test(channels),
+      cmocka_unit_test(time_and_cancel), cmocka_unit_test(many_timers),
+      cmocka_unit_test(waitables),       cmocka_unit_test(descriptors),
+      cmocka_unit_test(stealing),        cmocka_unit_test(keep_and_stop),
+      cmocka_unit_test(turns_in_order),  cmocka_unit_test(by_hand_in_tasks),
+      cmocka_unit_test(bad_input),       cmocka_unit_test(failing_calls),
+      cmocka_unit_test(no_io_uring),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
