@@ -74,6 +74,7 @@ struct cira_async {
   cira_async_t *parent, *next;
   cira_async_fn_t fn;
   void *argument;
+  uint64_t site; /* while a profile is recorded: who began it */
 };
 
 /* ---- begin -----------------------------------------------------------------
@@ -160,8 +161,10 @@ CIRA_API CIRA_MUST_USE cira_status_t cira_async_touch(cira_async_t *request,
  * Returns CIRA_PENDING while it is under way. Else it has ended, with CIRA_OK;
  *   CIRA_E_CANCELLED after cira_async_cancel; CIRA_E_DEADLINE or
  *   CIRA_E_DISCONNECTED as the place said (buffers may be partly written), or,
- *   for an atomic, in a forked child whose parent has the answer.
- *   CIRA_E_CLOSED when it is not under way (it has ended before);
+ *   for an atomic, in a forked child whose parent has the answer;
+ *   CIRA_E_CLOSED when it was begun before cira_far_stop.
+ *   CIRA_E_CLOSED also when it is not under way (it has ended before, or in an
+ *   await of somebody else meanwhile);
  *   CIRA_E_INVALID for NULL and for what is no request.
  * Threads: any; the end of one request is seen by one caller. */
 CIRA_API CIRA_MUST_USE cira_status_t cira_async_poll(cira_async_t *request,

@@ -52,7 +52,8 @@ CIRA_API cira_far_options_t cira_far_options_default(void);
 /* Gives this process far memory; under cira-run, uses the run's.
  *   opt  NULL: the defaults; strings need not outlive the call. Under cira-run
  *        only helper_threads counts.
- * Returns CIRA_OK; CIRA_E_BUSY when it has been started; CIRA_E_INVALID for an
+ * Returns CIRA_OK; CIRA_E_BUSY when it has been started, or its addresses
+ * cannot be had (something is mapped there, ulimit -v); CIRA_E_INVALID for an
  *   options struct of a foreign size, a value or a variable that makes no
  *   sense (the detail names it); CIRA_E_UNSUPPORTED when this kernel cannot
  *   page, or under a cira-run of another build; CIRA_E_UNREACHABLE,
@@ -64,8 +65,9 @@ cira_far_start(const cira_far_options_t *opt);
 
 /* Ends far memory: all far pointers are dead. It may be started again. Under
  * cira-run only this library's use of it ends. Nothing of it may be in use:
- * requests, channels or graphs in far memory, offloaded work.
- * Returns CIRA_OK; CIRA_E_CLOSED when it was not started.
+ * channels or graphs in far memory, offloaded work.
+ * Returns CIRA_OK; CIRA_E_CLOSED when it was not started; CIRA_E_BUSY while
+ *   requests of cira/async.h are on their way (then nothing has happened).
  * Threads: caller-serialised. */
 CIRA_API cira_status_t cira_far_stop(void);
 

@@ -15,6 +15,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include <time.h>
 
 #define SPIN_NS 50000u        /* a leader polls before it sleeps */
@@ -95,16 +96,41 @@ static cira_status_t take(cira_async_t *a, uint64_t *out_value) {
   return status;
 }
 
-/* A COPY request that nobody else looks at. */
-static bool take_copy(cira_async_t *a, uint64_t *out_value) {
+/* What await and poll end with. A request that somebody else's await has ended
+ * meanwhile (it is for one) is closed for this one. */
+static cira_status_t outcome(cira_async_t *a, uint64_t *out_value,
+                             const char *call) {
+  if (CIRA_UNLIKELY(async_state(a) == ASYNC_IDLE)) {
+    return not_under_way(a, call);
+  }
+  return cira_waitable_ready(&a->done) ? take(a, out_value) : CIRA_PENDING;
+}
+
+/* COPY -> FLYING. Returns false when another thread was faster: settle, cancel,
+ * or this. A process of one thread need not wait for the lines of others, as a
+ * locked instruction does. */
+static inline bool copy_claim(cira_async_t *a) {
   uint32_t copy = ASYNC_COPY;
-  /* pairs with: settle and cancel, of other threads */
-  if (!__atomic_compare_exchange_n(&a->state, &copy, ASYNC_FLYING, false,
-                                   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+  if (__libc_single_threaded) {
+    bool mine = a->state == ASYNC_COPY;
+    a->state = mine ? ASYNC_FLYING : a->state;
+    return mine;
+  }
+  return __atomic_compare_exchange_n(&a->state, &copy, ASYNC_FLYING, false,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Ends a COPY request. Returns false when somebody else looks at it. */
+static bool take_copy(cira_async_t *a, uint64_t *out_value,
+                      cira_status_t *out_status) {
+  if (!copy_claim(a)) {
+    while (async_state(a) == ASYNC_FLYING) {
+      cira__cpu_relax(); /* another thread copies it at this moment */
+    }
     return false;
   }
   cira__async_copy(a);
-  (void)take(a, out_value);
+  *out_status = take(a, out_value);
   return true;
 }
 
@@ -118,13 +144,14 @@ cira_status_t cira_async_poll(cira_async_t *a, uint64_t *out_value) {
   if (CIRA_UNLIKELY(!known(a))) {
     return not_under_way(a, "poll");
   }
-  if (async_state(a) == ASYNC_COPY && take_copy(a, out_value)) {
-    return CIRA_OK;
+  cira_status_t status;
+  if (async_state(a) == ASYNC_COPY && take_copy(a, out_value, &status)) {
+    return status;
   }
   if (!cira_waitable_ready(&a->done)) {
     (void)cira__async_progress();
   }
-  return cira_waitable_ready(&a->done) ? take(a, out_value) : CIRA_PENDING;
+  return outcome(a, out_value, "poll");
 }
 
 /* ---- waiting ------------------------------------------------------------- */
@@ -220,10 +247,16 @@ static cira_status_t wait_done(cira_async_t *a, uint64_t deadline_ns) {
   cira_status_t status = CIRA_OK;
   uint64_t idle_since = 0;
   bool led = false;
-  while (status == CIRA_OK && !cira_waitable_ready(&a->done)) {
+  while (status == CIRA_OK && !cira_waitable_ready(&a->done) &&
+         async_state(a) != ASYNC_IDLE) {
     uintptr_t nobody = 0;
-    led = led ||
-          atomic_compare_exchange_strong(&engine.led, &nobody, thread_id());
+    if (!led &&
+        atomic_compare_exchange_strong(&engine.led, &nobody, thread_id())) {
+      led = true;
+      if (parker->yield != NULL) {
+        parker->yield(parker); /* others may have requests to send with ours */
+      }
+    }
     status = led ? lead(parker, a, deadline_ns, &idle_since)
                  : follow(parker, a, deadline_ns);
     if (deadline_ns != CIRA_FOREVER && status == CIRA_OK &&
@@ -238,24 +271,25 @@ static cira_status_t wait_done(cira_async_t *a, uint64_t deadline_ns) {
   return cira_waitable_ready(&a->done) ? CIRA_OK : status;
 }
 
-cira_status_t cira_async_await(cira_async_t *a, uint64_t deadline_ns,
-                               uint64_t *out_value) {
+/* Of a request that is not to be copied. */
+static __attribute__((noinline)) cira_status_t await_any(cira_async_t *a,
+                                                         uint64_t deadline_ns,
+                                                         uint64_t *out_value) {
   if (CIRA_UNLIKELY(!known(a))) {
     return not_under_way(a, "await");
   }
-  if (async_state(a) == ASYNC_COPY) {
-    cira_parker_t *parker = cira_parker_self();
-    if (parker->yield != NULL && deadline_ns != CIRA_NO_WAIT) {
-      parker->yield(parker); /* its lines are on their way into the cache */
-    }
-    if (take_copy(a, out_value)) {
-      return CIRA_OK;
-    }
+  if (async_state(a) == ASYNC_IDLE || cira_waitable_ready(&a->done)) {
+    return outcome(a, out_value, "await");
   }
-  if (!cira_waitable_ready(&a->done) && deadline_ns == CIRA_NO_WAIT) {
+  if (deadline_ns == CIRA_NO_WAIT) {
     (void)cira__async_progress();
-  } else if (!cira_waitable_ready(&a->done)) {
-    switch (wait_done(a, deadline_ns)) {
+  } else {
+    uint64_t began = async_watch();
+    cira_status_t status = wait_done(a, deadline_ns);
+    if (CIRA_UNLIKELY(began != 0)) {
+      cira__async_waited(a, began);
+    }
+    switch (status) {
     case CIRA_OK:
     case CIRA_E_DEADLINE:
       break;
@@ -263,5 +297,21 @@ cira_status_t cira_async_await(cira_async_t *a, uint64_t deadline_ns,
       return cira__fail(CIRA_E_BUSY, "async_await: this task was told to stop");
     }
   }
-  return cira_waitable_ready(&a->done) ? take(a, out_value) : CIRA_PENDING;
+  return outcome(a, out_value, "await");
+}
+
+cira_status_t cira_async_await(cira_async_t *a, uint64_t deadline_ns,
+                               uint64_t *out_value) {
+  if (CIRA_LIKELY(a != NULL && async_state(a) == ASYNC_COPY)) {
+    cira_parker_t *parker = cira__parker_now; /* a thread's has no yield */
+    if (parker != NULL && parker->yield != NULL &&
+        deadline_ns != CIRA_NO_WAIT) {
+      parker->yield(parker); /* its lines are on their way into the cache */
+    }
+    cira_status_t status;
+    if (take_copy(a, out_value, &status)) {
+      return status;
+    }
+  }
+  return await_any(a, deadline_ns, out_value);
 }

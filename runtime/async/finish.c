@@ -177,7 +177,8 @@ static void parts_count(cira_async_t *c) {
 
 static cira_status_t combine(cira_async_t *c, uint32_t kind,
                              cira_async_t *const *parts, uint32_t count,
-                             const char *call) {
+                             const char *call, const void *ip) {
+  uint64_t began = async_watch();
   cira_status_t status = combine_check(c, parts, count, call);
   if (status != CIRA_OK) {
     return status;
@@ -201,17 +202,22 @@ static cira_status_t combine(cira_async_t *c, uint32_t kind,
   if (done) {
     (void)cira_waitable_set(&c->done);
   }
+  if (CIRA_UNLIKELY(began != 0)) {
+    cira__async_noted(c, CIRA_PROFILE_COMBINE, began, ip, count, 0, true);
+  }
   return CIRA_OK;
 }
 
 cira_status_t cira_async_when_all(cira_async_t *all, cira_async_t *const *parts,
                                   uint32_t count) {
-  return combine(all, ASYNC_ALL, parts, count, "when_all");
+  return combine(all, ASYNC_ALL, parts, count, "when_all",
+                 __builtin_return_address(0));
 }
 
 cira_status_t cira_async_when_any(cira_async_t *any, cira_async_t *const *parts,
                                   uint32_t count) {
-  return combine(any, ASYNC_ANY, parts, count, "when_any");
+  return combine(any, ASYNC_ANY, parts, count, "when_any",
+                 __builtin_return_address(0));
 }
 
 cira_status_t cira_async_then(cira_async_t *a, cira_async_fn_t fn,

@@ -11,6 +11,7 @@
 
 #define COPY_MAX 256u /* bytes that are prefetched now and copied later */
 #define TOUCH_BATCH 64u
+#define HERE __builtin_return_address(0) /* in a function of cira/async.h */
 
 /* ---- checks -------------------------------------------------------------- */
 
@@ -121,6 +122,7 @@ static void prepare(cira_async_t *a, uint32_t kind, uint32_t count) {
   a->pieces = &a->u.one;
   a->parent = a->next = NULL;
   a->fn = NULL;
+  a->site = 0;
 }
 
 static void begin_done(cira_async_t *a) {
@@ -134,15 +136,37 @@ static void begin_flight(cira_async_t *a) {
   cira__async_post(a);
 }
 
-static void lines_prefetch(const uint8_t *at, uint64_t bytes) {
-  for (uint64_t i = 0; i < bytes; i += CIRA_LINE_BYTES) {
-    __builtin_prefetch(at + i);
-  }
-  __builtin_prefetch(at + bytes - 1);
+static inline void lines_prefetch(const uint8_t *at, uint64_t bytes) {
+  const uint8_t *end = at + bytes;
+  at -= (uintptr_t)at % CIRA_LINE_BYTES;
+  do {
+    __builtin_prefetch(at);
+    at += CIRA_LINE_BYTES;
+  } while (at < end);
 }
 
-cira_status_t cira_async_load(cira_async_t *a, const void *from, void *to,
+/* A load that is copied when somebody looks; others run meanwhile. */
+static inline void begin_copy(cira_async_t *a, const void *from, void *to,
                               uint64_t bytes) {
+  const uint8_t *at = cira_far_at(from);
+  lines_prefetch(at != NULL ? at : from, bytes);
+  a->kind = ASYNC_LOAD;
+  a->status = CIRA_OK;
+  a->part = cira__far.life;
+  a->value = 0;
+  a->done = (cira_waitable_t){0};
+  a->u.one.far = (void *)(uintptr_t)from;
+  a->u.one.local = to != NULL ? to : &a->value;
+  a->u.one.bytes = bytes;
+  a->parent = NULL;
+  a->fn = NULL;
+  a->site = 0;
+  __atomic_store_n(&a->state, ASYNC_COPY, __ATOMIC_RELEASE);
+}
+
+static __attribute__((noinline)) cira_status_t load(cira_async_t *a,
+                                                    const void *from, void *to,
+                                                    uint64_t bytes) {
   cira_status_t status = check(a, "load");
   if (CIRA_LIKELY(status == CIRA_OK)) {
     status = check_far("load", from, bytes);
@@ -153,40 +177,66 @@ cira_status_t cira_async_load(cira_async_t *a, const void *from, void *to,
   if (CIRA_UNLIKELY(to == NULL && bytes > 8)) {
     return refuse("load", "more than 8 bytes need a buffer");
   }
-  bool later = !cira__far.direct;
-  if (!later && bytes <= COPY_MAX && cira_parker_self()->is_task) {
-    const uint8_t *at = cira_far_at(from); /* others run meanwhile */
-    lines_prefetch(at != NULL ? at : from, bytes);
-    later = true;
-  }
-  if (!later) {
+  if (!cira__far.direct) {
+    prepare(a, ASYNC_LOAD, 1);
+    a->u.one.far = (void *)(uintptr_t)from;
+    a->u.one.local = to != NULL ? to : &a->value;
+    a->u.one.bytes = bytes;
+    begin_flight(a);
+  } else if (bytes <= COPY_MAX && cira_parker_self()->is_task) {
+    begin_copy(a, from, to, bytes);
+  } else {
     a->value = 0;
     cira_far_copy(to != NULL ? to : &a->value, from, bytes);
     a->status = CIRA_OK;
     a->parent = NULL;
     a->fn = NULL;
+    a->site = 0;
     begin_done(a);
-    return CIRA_OK;
-  }
-  prepare(a, ASYNC_LOAD, 1);
-  a->u.one.far = (void *)(uintptr_t)from;
-  a->u.one.local = to != NULL ? to : &a->value;
-  a->u.one.bytes = bytes;
-  if (cira__far.direct) {
-    __atomic_store_n(&a->state, ASYNC_COPY, __ATOMIC_RELEASE);
-  } else {
-    begin_flight(a);
   }
   return CIRA_OK;
 }
 
+/* Whether a load is one of a task, in reach and within a page, that passes
+ * every check: most are, and so they take few instructions. */
+static inline bool is_plain_load(const cira_async_t *a, const void *from,
+                                 const void *to, uint64_t bytes) {
+  uint64_t offset = (uint64_t)(uintptr_t)from - cira__far.base;
+  uint64_t chunk = offset >> CIRA_FAR_CHUNK_LOG2;
+  return a != NULL && to != NULL && async_state(a) == ASYNC_IDLE &&
+         cira__far.direct && offset < cira__far.bytes && bytes - 1 < COPY_MAX &&
+         (offset & (CIRA_PAGE_BYTES - 1)) + bytes <= CIRA_PAGE_BYTES &&
+         chunks_used(chunk, chunk) &&
+         !cira_far_is_far(__builtin_frame_address(0)) &&
+         cira__parker_now != NULL && cira__parker_now->is_task;
+}
+
+cira_status_t cira_async_load(cira_async_t *a, const void *from, void *to,
+                              uint64_t bytes) {
+  uint64_t began = async_watch();
+  if (CIRA_LIKELY(began == 0 && is_plain_load(a, from, to, bytes))) {
+    begin_copy(a, from, to, bytes);
+    return CIRA_OK;
+  }
+  bool here = began != 0 && cira_far_is_here(from);
+  cira_status_t status = load(a, from, to, bytes);
+  if (CIRA_UNLIKELY(began != 0) && status == CIRA_OK) {
+    cira__async_noted(a, CIRA_PROFILE_LOAD, began, HERE, 1, bytes, here);
+  }
+  return status;
+}
+
 void cira__async_copy(cira_async_t *a) {
+  if (CIRA_UNLIKELY(a->part != cira__far.life)) {
+    a->status = cira__fail(CIRA_E_CLOSED,
+                           "async_load: the far memory has been stopped since");
+    return;
+  }
   cira_far_copy(a->u.one.local, a->u.one.far, a->u.one.bytes);
 }
 
-cira_status_t cira_async_gather(cira_async_t *a,
-                                const cira_async_piece_t *pieces,
-                                uint64_t count) {
+static cira_status_t gather(cira_async_t *a, const cira_async_piece_t *pieces,
+                            uint64_t count) {
   cira_status_t status = check_pieces(a, pieces, count, "gather");
   if (status != CIRA_OK) {
     return status;
@@ -213,6 +263,37 @@ cira_status_t cira_async_gather(cira_async_t *a,
   return CIRA_OK;
 }
 
+/* Of a batch that was accepted. */
+static void batch_noted(cira_async_t *a, uint32_t kind, uint64_t began,
+                        const void *ip, const cira_async_piece_t *pieces,
+                        uint64_t count, bool here) {
+  uint64_t bytes = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    bytes += pieces[i].bytes;
+  }
+  cira__async_noted(a, kind, began, ip, count, bytes, here);
+}
+
+static bool all_here(const cira_async_piece_t *pieces, uint64_t count) {
+  uint64_t i = 0;
+  while (pieces != NULL && i < count && cira_far_is_here(pieces[i].far)) {
+    i++;
+  }
+  return i == count;
+}
+
+cira_status_t cira_async_gather(cira_async_t *a,
+                                const cira_async_piece_t *pieces,
+                                uint64_t count) {
+  uint64_t began = async_watch();
+  bool here = began != 0 && all_here(pieces, count);
+  cira_status_t status = gather(a, pieces, count);
+  if (CIRA_UNLIKELY(began != 0) && status == CIRA_OK) {
+    batch_noted(a, CIRA_PROFILE_GATHER, began, HERE, pieces, count, here);
+  }
+  return status;
+}
+
 /* ---- stores -------------------------------------------------------------- */
 
 /* To the page where it is here, else to its home. */
@@ -234,18 +315,26 @@ cira_status_t cira_async_store(cira_async_t *a, void *to, const void *from,
                                uint64_t bytes) {
   cira_async_piece_t one = {
       .far = to, .local = (void *)(uintptr_t)from, .bytes = bytes};
+  uint64_t began = async_watch();
+  bool here = began != 0 && cira_far_is_here(to);
   cira_status_t status = check_pieces(a, &one, 1, "store");
-  if (status == CIRA_OK) {
-    store(to, from, bytes);
-    prepare(a, ASYNC_DONE, 0);
-    begin_done(a);
+  if (status != CIRA_OK) {
+    return status;
   }
-  return status;
+  store(to, from, bytes);
+  prepare(a, ASYNC_DONE, 0);
+  begin_done(a);
+  if (CIRA_UNLIKELY(began != 0)) {
+    cira__async_noted(a, CIRA_PROFILE_STORE, began, HERE, 1, bytes, here);
+  }
+  return CIRA_OK;
 }
 
 cira_status_t cira_async_scatter(cira_async_t *a,
                                  const cira_async_piece_t *pieces,
                                  uint64_t count) {
+  uint64_t began = async_watch();
+  bool here = began != 0 && all_here(pieces, count);
   cira_status_t status = check_pieces(a, pieces, count, "scatter");
   if (status != CIRA_OK) {
     return status;
@@ -255,6 +344,9 @@ cira_status_t cira_async_scatter(cira_async_t *a,
   }
   prepare(a, ASYNC_DONE, 0);
   begin_done(a);
+  if (CIRA_UNLIKELY(began != 0)) {
+    batch_noted(a, CIRA_PROFILE_SCATTER, began, HERE, pieces, count, here);
+  }
   return CIRA_OK;
 }
 
@@ -262,7 +354,10 @@ cira_status_t cira_async_scatter(cira_async_t *a,
 
 static cira_status_t begin_atomic(cira_async_t *a, cira_request_kind_t kind,
                                   uint64_t *at, uint64_t operand,
-                                  uint64_t compare, const char *call) {
+                                  uint64_t compare, const char *call,
+                                  const void *ip) {
+  uint64_t began = async_watch();
+  bool here = began != 0 && cira_far_is_here(at);
   cira_status_t status = check(a, call);
   if (status == CIRA_OK) {
     status = check_far(call, at, 8);
@@ -286,22 +381,25 @@ static cira_status_t begin_atomic(cira_async_t *a, cira_request_kind_t kind,
   } else {
     begin_flight(a);
   }
+  if (CIRA_UNLIKELY(began != 0)) {
+    cira__async_noted(a, CIRA_PROFILE_ATOMIC, began, ip, 1, 8, here);
+  }
   return CIRA_OK;
 }
 
 cira_status_t cira_async_fetch_add(cira_async_t *a, uint64_t *at,
                                    uint64_t operand) {
-  return begin_atomic(a, CIRA_REQUEST_ADD, at, operand, 0, "fetch_add");
+  return begin_atomic(a, CIRA_REQUEST_ADD, at, operand, 0, "fetch_add", HERE);
 }
 
 cira_status_t cira_async_swap(cira_async_t *a, uint64_t *at, uint64_t desired) {
-  return begin_atomic(a, CIRA_REQUEST_SWAP, at, desired, 0, "swap");
+  return begin_atomic(a, CIRA_REQUEST_SWAP, at, desired, 0, "swap", HERE);
 }
 
 cira_status_t cira_async_compare_swap(cira_async_t *a, uint64_t *at,
                                       uint64_t expected, uint64_t desired) {
   return begin_atomic(a, CIRA_REQUEST_CAS, at, desired, expected,
-                      "compare_swap");
+                      "compare_swap", HERE);
 }
 
 /* ---- touch --------------------------------------------------------------- */
@@ -318,6 +416,8 @@ static void touch_in_reach(const uint8_t *first, const uint8_t *last) {
 }
 
 cira_status_t cira_async_touch(cira_async_t *a, const void *p, uint64_t bytes) {
+  uint64_t began = async_watch();
+  bool here = began != 0 && cira_far_is_here(p);
   cira_status_t status = check(a, "touch");
   if (status == CIRA_OK) {
     status = check_far("touch", p, bytes);
@@ -334,6 +434,9 @@ cira_status_t cira_async_touch(cira_async_t *a, const void *p, uint64_t bytes) {
     begin_done(a);
   } else {
     begin_flight(a);
+  }
+  if (CIRA_UNLIKELY(began != 0)) {
+    cira__async_noted(a, CIRA_PROFILE_TOUCH, began, HERE, 1, bytes, here);
   }
   return CIRA_OK;
 }

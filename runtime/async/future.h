@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "cira/async.h"
+#include "profile/profile.h"
 #include "space/request.h"
 
 enum {
@@ -46,6 +47,20 @@ static inline uint32_t async_kind(const cira_async_t *a) {
   return __atomic_load_n(&a->kind, __ATOMIC_RELAXED);
 }
 
+/* ---- profiles (calls.c): only while one is recorded ---- */
+
+/* When a call began; 0: nothing is recorded. */
+static inline uint64_t async_watch(void) {
+  return cira__profile_on() ? cira__now_ns() : 0;
+}
+/* A request of `pieces` has begun, at `began`, for code at ip; far is its first
+ * byte. */
+void cira__async_noted(cira_async_t *a, uint32_t kind, uint64_t began,
+                       const void *ip, uint64_t pieces, uint64_t bytes,
+                       bool here);
+/* Somebody has waited for it since `began`. */
+void cira__async_waited(const cira_async_t *a, uint64_t began);
+
 /* Puts a FLYING request, whose `left` counts this, into the line of those that
  * are to be posted / posts for those in the line. */
 void cira__async_post(cira_async_t *a);
@@ -54,8 +69,11 @@ void cira__async_serve(void);
 bool cira__async_is_led(void);
 /* What an atomic asks for. */
 cira_request_t cira__async_atomic(const cira_async_t *a);
-/* Copies what a COPY request asks for and finishes it. */
+/* Copies what a COPY request asks for, whose `part` is the life of the space
+ * that it began in; without that space it fails. */
 void cira__async_copy(cira_async_t *a);
+/* Whether requests are in the line or at the fabric. */
+bool cira__async_is_busy(void);
 
 /* Takes n off `left`; the last one finishes the request. */
 void cira__async_done(cira_async_t *a, uint32_t n);

@@ -74,6 +74,10 @@ static cira_async_t *line_take(void) {
   return a;
 }
 
+bool cira__async_is_busy(void) {
+  return atomic_load(&line.count) != 0 || cira_request_pending() != 0;
+}
+
 /* ---- pieces -------------------------------------------------------------- */
 
 cira_request_t cira__async_atomic(const cira_async_t *a) {

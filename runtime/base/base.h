@@ -148,4 +148,13 @@ void cira__unlock(cira_lock_t *lock);
 uint64_t cira__signals_block(void);
 void cira__signals_restore(uint64_t saved);
 
+/* ---- who runs ------------------------------------------------------------ */
+
+/* What cira_parker_set was given on this thread, or NULL; initial-exec: one
+ * load. For functions that do not park: after that a task may be on another
+ * thread, and the variable another one (then: cira_parker_self). */
+struct cira_parker;
+extern _Thread_local __attribute__((
+    tls_model("initial-exec"))) struct cira_parker *cira__parker_now;
+
 #endif

@@ -52,14 +52,15 @@ static void thread_unpark(cira_parker_t *self) {
 
 static _Thread_local thread_parker_t own = {
     .parker = {.park = thread_park, .unpark = thread_unpark}};
-static _Thread_local cira_parker_t *current;
+_Thread_local __attribute__((tls_model("initial-exec")))
+cira_parker_t *cira__parker_now;
 
 __attribute__((noinline)) cira_parker_t *cira_parker_self(void) {
-  return current ? current : &own.parker;
+  return cira__parker_now ? cira__parker_now : &own.parker;
 }
 
 __attribute__((noinline)) void cira_parker_set(cira_parker_t *parker) {
-  current = parker;
+  cira__parker_now = parker;
 }
 
 /* ---- the two spin locks ------------------------------------------------- */
@@ -228,7 +229,11 @@ bool cira_waitable_add(cira_waitable_t *w, cira_waiter_t *waiter) {
 }
 
 void cira_waitable_remove(cira_waitable_t *w, cira_waiter_t *waiter) {
-  if (!waitable_lock(w)) {
+  bool locked = waitable_lock(w);
+  if (!locked || __atomic_load_n(&waiter->state, __ATOMIC_RELAXED) != 1) {
+    if (locked) { /* it was set, and is used again already */
+      waitable_unlock(w);
+    }
     waiter_settle(waiter);
     return;
   }

@@ -25,6 +25,7 @@
 #define TX_PUSH_BYTES (64u << 10)  /* 64 KiB: send without waiting for poll */
 #define DRAIN_BYTES (64u << 10)    /* 64 KiB: where late replies go */
 #define RECEIVE_IOV 128u           /* 64 replies to reads */
+#define RECEIVE_IOV_FIRST 8u       /* after a poll that found nothing */
 #define RECEIVE_BYTES (512u << 10) /* 512 KiB per call */
 #define LIVENESS_NS 1000000u       /* 1 ms between looks at an idle socket */
 
@@ -47,6 +48,7 @@ typedef struct {
   int fd;
   int epoll_fd;
   bool send_blocked; /* epoll also looks for room to send */
+  bool burst;        /* what was asked for last came, and all of it */
   cira_status_t broken;
   int32_t completed; /* since the last poll */
   uint32_t live;
@@ -183,14 +185,15 @@ static void post_done(tcp_t *t) {
 
 /* ---- receiving ---------------------------------------------------------- */
 
-/* The vector of the bytes that come next. Returns its length; *out_bytes is
- * what it takes in. */
-static uint32_t expect(tcp_t *t, struct iovec *iov, uint64_t *out_bytes) {
+/* The vector of the bytes that come next, of at most `most` pieces. Returns its
+ * length; *out_bytes is what it takes in. */
+static uint32_t expect(tcp_t *t, struct iovec *iov, uint32_t most,
+                       uint64_t *out_bytes) {
   uint32_t n = 0;
   uint64_t sum = 0;
   uint64_t skip = t->head_have;
   for (uint32_t i = t->head;
-       i != t->tail && n + 2 <= RECEIVE_IOV && sum < RECEIVE_BYTES; i++) {
+       i != t->tail && n + 2 <= most && sum < RECEIVE_BYTES; i++) {
     place_t *p = place_of(t, i);
     if (skip < CIRA__REPLY_BYTES) {
       iov[n++] =
@@ -254,14 +257,18 @@ static cira_status_t arrived(tcp_t *t, uint64_t bytes) {
   return CIRA_OK;
 }
 
+/* Who spins polls in vain most of the time: while nothing comes, the vector is
+ * short, which neither we nor the kernel need long for. */
 static cira_status_t receive(tcp_t *t) {
   while (t->head != t->tail) {
     struct iovec iov[RECEIVE_IOV];
     uint64_t want;
     struct msghdr msg = {.msg_iov = iov};
-    msg.msg_iovlen = expect(t, iov, &want);
+    msg.msg_iovlen =
+        expect(t, iov, t->burst ? RECEIVE_IOV : RECEIVE_IOV_FIRST, &want);
     long n = cira__sys_recvmsg(t->fd, &msg, MSG_DONTWAIT);
     if (n == -EAGAIN || n == -EINTR) {
+      t->burst = false;
       return CIRA_OK;
     }
     if (n <= 0) {
@@ -271,6 +278,7 @@ static cira_status_t receive(tcp_t *t) {
     if (s != CIRA_OK || (uint64_t)n < want) {
       return s;
     }
+    t->burst = true;
   }
   return CIRA_OK;
 }

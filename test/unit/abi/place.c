@@ -95,22 +95,18 @@ static const char *url_now(void) {
   return strcmp(name, "shm") == 0 ? server.shm_url : server.tcp_url;
 }
 
-void place_open_pages(uint64_t local_pages) {
+bool place_open_url(const char *url, uint64_t local_pages) {
   random_state = 88172645463325252u;
   block_count = 0;
-  if (!place_is_far()) {
-    cira_abi_init(NULL);
-    return;
-  }
   cira_space_options_t opt;
   cira_space_options_default(&opt);
   opt.mode = CIRA_SPACE_SIGBUS;
-  opt.url = url_now();
+  opt.url = url;
   opt.lanes = 2;
   opt.local_bytes = local_pages * 5000u; /* pays for baselines too */
   opt.range_bytes = UINT64_C(1) << 30;
   if (cira_space_create(&opt, &space) != CIRA_OK) {
-    fail_msg("create: %s", cira_status_detail());
+    return false;
   }
   struct sigaction sa = {.sa_sigaction = on_fault,
                          .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -118,6 +114,17 @@ void place_open_pages(uint64_t local_pages) {
   assert_int_equal(sigaction(cira_space_signal(space), &sa, NULL), 0);
   place_thread_enter();
   cira_abi_init(space);
+  return true;
+}
+
+void place_open_pages(uint64_t local_pages) {
+  if (!place_is_far()) {
+    random_state = 88172645463325252u;
+    block_count = 0;
+    cira_abi_init(NULL);
+  } else if (!place_open_url(url_now(), local_pages)) {
+    fail_msg("create: %s", cira_status_detail());
+  }
 }
 
 void place_open(void) {

@@ -44,6 +44,8 @@ void place_close(void);
 #define PLACE_UNIT(test) cmocka_unit_test(test##_in_place)
 /* A space with this many local pages instead of the place's own number. */
 void place_open_pages(uint64_t local_pages);
+/* A space anywhere. Returns false when it cannot be made. */
+bool place_open_url(const char *url, uint64_t local_pages);
 /* Zeroed memory of the place, page aligned; gone with place_close. */
 void *place_alloc(uint64_t bytes);
 /* Sends all of it home, as far as it can. */

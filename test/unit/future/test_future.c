@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cira/async.h"
 #include "cira/coro.h"
+#include "profile/profile.h"
 
 #define PAGES 500u
 #define BYTES (PAGES * 4096u)
@@ -496,6 +498,52 @@ static void test_tasks(void **state) {
   free(shadow);
 }
 
+/* Two tasks await one request: it ends for one of them. */
+typedef struct {
+  cira_async_t *a;
+  cira_status_t status[2];
+  uint64_t value[2];
+  uint32_t count;
+} both_t;
+
+static int64_t awaits_it(void *arg) {
+  both_t *b = arg;
+  uint32_t i = b->count++;
+  b->status[i] = cira_async_await(b->a, CIRA_FOREVER, &b->value[i]);
+  return 0;
+}
+
+static int64_t begins_it(void *arg) {
+  both_t *b = arg; /* in a task: in reach it is copied by whoever looks first */
+  OK(cira_async_load(b->a, data + 123456, NULL, 8));
+  return 0;
+}
+
+static void test_double_await(void **state) {
+  (void)state;
+  fill();
+  cira_sched_t *sched;
+  uint64_t want;
+  memcpy(&want, shadow + 123456, 8);
+  OK(cira_sched_create(NULL, &sched));
+  for (int round = 0; round < 20; round++) {
+    cira_async_t a = {0};
+    both_t b = {.a = &a, .value = {5, 5}};
+    place_send_home(data, BYTES);
+    OK(cira_sched_spawn(sched, begins_it, &b, CIRA_TASK_F_DETACHED, 0, NULL));
+    OK(cira_sched_spawn(sched, awaits_it, &b, CIRA_TASK_F_DETACHED, 0, NULL));
+    OK(cira_sched_spawn(sched, awaits_it, &b, CIRA_TASK_F_DETACHED, 0, NULL));
+    OK(cira_sched_run(sched));
+    int first = b.status[0] == CIRA_OK ? 0 : 1;
+    assert_int_equal(b.status[first], CIRA_OK);
+    assert_true(b.value[first] == want);
+    assert_int_equal(b.status[!first], CIRA_E_CLOSED);
+    assert_int_equal(b.value[!first], 5);
+  }
+  OK(cira_sched_destroy(sched));
+  free(shadow);
+}
+
 /* A task that is told to stop leaves its request under way. */
 static int64_t stubborn(void *arg) {
   cira_async_t *a = arg;
@@ -526,6 +574,95 @@ static void test_task_cancel(void **state) {
   }
   assert_memory_equal(&got, shadow + 77777, 8);
   OK(cira_sched_destroy(sched));
+  free(shadow);
+}
+
+/* ---- profiles ------------------------------------------------------------ */
+
+static void site_add(cira_profile_calls_t *sum, const cira_profile_calls_t *c) {
+  sum->ip = c->ip;
+  sum->accesses += c->accesses;
+  sum->bytes += c->bytes;
+  sum->here += c->here;
+  sum->waits += c->waits;
+  sum->wait_ns += c->wait_ns;
+}
+
+/* What a file says about each kind of call; each kind has one site here. */
+static uint32_t profile_read(const char *path, cira_profile_calls_t *sum) {
+  cira_profile_file_t f;
+  uint32_t sites = 0;
+  OK(cira_profile_file_open(path, &f));
+  for (uint64_t i = 0; i < f.blocks; i++) {
+    cira_profile_view_t v;
+    if (cira_profile_file_block(&f, i, &v) != CIRA_OK ||
+        v.kind != CIRA_PROFILE_CALLS) {
+      continue;
+    }
+    const cira_profile_calls_t *c = v.records;
+    for (uint32_t k = 0; k < v.count; k++) {
+      assert_in_range(c[k].kind, 1, CIRA_PROFILE_COMBINE);
+      site_add(&sum[c[k].kind], &c[k]);
+      sites++;
+    }
+  }
+  cira_profile_file_close(&f);
+  return sites;
+}
+
+static void test_profile(void **state) {
+  (void)state;
+  char path[64];
+  uint8_t got[64];
+  uint64_t value = 1;
+  cira_async_t a = {0}, part = {0};
+  cira_async_t *parts[1] = {&part};
+  cira_profile_calls_t sum[8] = {{0}};
+  snprintf(path, sizeof path, "/tmp/cira-future-%d", (int)getpid());
+  fill();
+  place_send_home(data, BYTES);
+  OK(cira_profile_start(path));
+  for (uint32_t i = 0; i < 300; i++) {
+    OK(cira_async_load(&a, data + i % 100 * 8192, got, 64));
+    await_ok(&a);
+  }
+  for (uint32_t i = 0; i < 20; i++) {
+    cira_async_piece_t p[3] = {
+        {data, got, 8}, {data + 9000, got + 8, 8}, {data + 5000, got + 16, 4}};
+    OK(cira_async_gather(&a, p, 3));
+    await_ok(&a);
+    OK(cira_async_scatter(&a, p, 3));
+    await_ok(&a);
+    OK(cira_async_store(&a, data + i * 4096, got, 10));
+    await_ok(&a);
+    OK(cira_async_fetch_add(&a, (uint64_t *)(void *)data, 1));
+    await_ok(&a);
+    OK(cira_async_touch(&part, data + i * 16384, 100));
+    OK(cira_async_when_any(&a, parts, 1));
+    OK(cira_async_await(&a, CIRA_FOREVER, &value));
+    await_ok(&part);
+  }
+  assert_int_equal(cira_async_load(&a, NULL, got, 8), CIRA_E_INVALID);
+  OK(cira_profile_stop());
+  OK(cira_async_load(&a, data, got, 64)); /* not recorded any more */
+  await_ok(&a);
+  assert_int_equal(profile_read(path, sum), 7);
+  static const struct {
+    uint64_t accesses, bytes;
+  } want[8] = {{0, 0},    {300, 300 * 64}, {60, 400},  {20, 200},
+               {60, 400}, {20, 160},       {20, 2000}, {20, 0}};
+  for (uint32_t i = 1; i < 8; i++) {
+    assert_int_equal(sum[i].accesses, want[i].accesses);
+    assert_int_equal(sum[i].bytes, want[i].bytes);
+    assert_true(sum[i].here <= sum[i].accesses);
+    assert_true(sum[i].waits <= sum[i].accesses);
+    assert_true((sum[i].wait_ns == 0) == (sum[i].waits == 0));
+    assert_true(sum[i].ip != 0);
+  }
+  /* what was not here was waited for, but for what was found on its way */
+  cira_profile_calls_t *loads = &sum[CIRA_PROFILE_LOAD];
+  assert_in_range(loads->waits + loads->here, 1, 300);
+  unlink(path);
   free(shadow);
 }
 
@@ -619,6 +756,8 @@ PLACE_TEST(test_combinations)
 PLACE_TEST(test_cancel)
 PLACE_TEST(test_tasks)
 PLACE_TEST(test_task_cancel)
+PLACE_TEST(test_double_await)
+PLACE_TEST(test_profile)
 PLACE_TEST(test_bad_input)
 
 int main(int argc, char **argv) {
@@ -632,6 +771,7 @@ int main(int argc, char **argv) {
       PLACE_UNIT(test_atomic_threads), PLACE_UNIT(test_threads),
       PLACE_UNIT(test_touch),          PLACE_UNIT(test_combinations),
       PLACE_UNIT(test_cancel),         PLACE_UNIT(test_tasks),
+      PLACE_UNIT(test_profile),        PLACE_UNIT(test_double_await),
       PLACE_UNIT(test_task_cancel),    PLACE_UNIT(test_bad_input),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
