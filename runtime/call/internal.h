@@ -181,17 +181,7 @@ typedef struct {
   cira_call_range_t range[CIRA_CALL_RANGE_MAX];
 } cira__call_ranges_t;
 
-typedef struct cira__call_session
-    cira__call_session_t; /* start.c: cira_call_thread for a session, which owns
-                             the table. */
-cira_status_t cira__call_thread(cira_call_table_t *table,
-                                const cira_call_options_t *opt,
-                                cira__call_session_t *session,
-                                cira_call_client_t **out);
-
-/* remote.c */
-cira_status_t cira__call_session_join(cira__call_session_t *session,
-                                      cira_call_client_t *client);
+typedef struct cira__call_session cira__call_session_t; /* remote.c */
 
 struct cira_call_client {
   cira__call_view_t view;
@@ -218,7 +208,8 @@ struct cira_call_client {
   pid_t child; /* 0: none */
   cira__call_place_t *place;
   uint16_t *free_place;
-  uint8_t *buffer; /* one completion */
+  uint8_t *buffer;       /* one completion */
+  uint8_t *serve_buffer; /* of the thread or process: it needs no memory */
 };
 
 /* client.c */
@@ -267,6 +258,10 @@ void cira__call_memory_free(void *memory);
 
 /* server.c: of the call that a function runs in; CIRA_FOREVER: none. */
 uint64_t cira__call_frame_deadline(const cira_call_frame_t *frame);
+/* cira_call_serve; `buffer` is for a submission, NULL: it makes its own. */
+cira_status_t cira__call_serve(void *memory, uint64_t bytes,
+                               cira_call_table_t *table, uint8_t *buffer,
+                               uint64_t deadline_ns);
 
 /* start.c: cira_call_thread for a session, which owns the table. */
 cira_status_t cira__call_thread(cira_call_table_t *table,

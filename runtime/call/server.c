@@ -281,18 +281,19 @@ static cira_status_t join_both(const cira__call_view_t *v) {
              : status;
 }
 
-cira_status_t cira_call_serve(void *memory, uint64_t bytes,
-                              cira_call_table_t *table, uint64_t deadline_ns) {
+cira_status_t cira__call_serve(void *memory, uint64_t bytes,
+                               cira_call_table_t *table, uint8_t *buffer,
+                               uint64_t deadline_ns) {
   server_t s = {.table = table};
-  if (!table) {
-    return cira__fail(CIRA_E_INVALID, "call_serve: the table is NULL");
-  }
   cira_status_t status = cira__call_view(memory, bytes, "call_serve", &s.view);
   if (status != CIRA_OK) {
     return status;
   }
   cira__call_link_t *l = s.view.link;
-  uint8_t *buffer = cira__call_memory(s.view.submissions->message_bytes);
+  uint8_t *own = NULL;
+  if (!buffer) {
+    buffer = own = cira__call_memory(s.view.submissions->message_bytes);
+  }
   if (!buffer) {
     return cira__fail(CIRA_E_NOMEM, "call_serve: no memory");
   }
@@ -300,7 +301,7 @@ cira_status_t cira_call_serve(void *memory, uint64_t bytes,
   /* relaxed: only one can win, and the rings order the rest */
   if (!__atomic_compare_exchange_n(&l->serving, &nobody, 3, false,
                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    cira__call_memory_free(buffer);
+    cira__call_memory_free(own);
     return cira__fail(CIRA_E_BUSY,
                       "call_serve: the link is served or was served before");
   }
@@ -315,6 +316,12 @@ cira_status_t cira_call_serve(void *memory, uint64_t bytes,
   }
   (void)cira_channel_close(s.view.completions);
   serving_set(l, 2);
-  cira__call_memory_free(buffer);
+  cira__call_memory_free(own);
   return s.status;
+}
+
+cira_status_t cira_call_serve(void *memory, uint64_t bytes,
+                              cira_call_table_t *table, uint64_t deadline_ns) {
+  return table ? cira__call_serve(memory, bytes, table, NULL, deadline_ns)
+               : cira__fail(CIRA_E_INVALID, "call_serve: the table is NULL");
 }

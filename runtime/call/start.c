@@ -21,6 +21,7 @@ static void client_free(cira_call_client_t *c) {
   cira__call_memory_free(c->place);
   cira__call_memory_free(c->free_place);
   cira__call_memory_free(c->buffer);
+  cira__call_memory_free(c->serve_buffer);
   cira__call_memory_free(c->ranges);
   cira__call_memory_free(c);
 }
@@ -83,12 +84,24 @@ cira_status_t cira_call_attach(void *memory, uint64_t bytes,
   return CIRA_OK;
 }
 
+/* Before a thread or process serves it: who would tell the caller that there is
+ * no memory for serving? */
+static cira_status_t client_own(cira_call_client_t *c, void *memory,
+                                uint64_t bytes, cira_call_table_t *table) {
+  c->memory = memory;
+  c->memory_bytes = bytes;
+  c->table = table;
+  c->serve_buffer = cira__call_memory(c->view.submissions->message_bytes);
+  return c->serve_buffer ? CIRA_OK
+                         : cira__fail(CIRA_E_NOMEM, "call: no memory");
+}
+
 /* ---- a thread ----------------------------------------------------------- */
 
 static void *thread_main(void *argument) {
   cira_call_client_t *c = argument;
-  cira_status_t status =
-      cira_call_serve(c->memory, c->memory_bytes, c->table, CIRA_FOREVER);
+  cira_status_t status = cira__call_serve(c->memory, c->memory_bytes, c->table,
+                                          c->serve_buffer, CIRA_FOREVER);
   if (status != CIRA_OK) {
     CIRA_LOG(CIRA_LOG_WARN, "call: a thread stopped serving: %s",
              cira_status_detail());
@@ -155,14 +168,12 @@ cira_status_t cira__call_thread(cira_call_table_t *table,
     status = cira_call_attach(memory, bytes, &c);
   }
   if (status == CIRA_OK) {
-    c->memory = memory;
-    c->memory_bytes = bytes;
-    c->table = table;
-    if (session) {
-      c->ranges = cira__call_memory(c->view.link->depth * sizeof(*c->ranges));
-      status = c->ranges ? cira__call_session_join(session, c)
-                         : cira__fail(CIRA_E_NOMEM, "call: no memory");
-    }
+    status = client_own(c, memory, bytes, table);
+  }
+  if (status == CIRA_OK && session) {
+    c->ranges = cira__call_memory(c->view.link->depth * sizeof(*c->ranges));
+    status = c->ranges ? cira__call_session_join(session, c)
+                       : cira__fail(CIRA_E_NOMEM, "call: no memory");
   }
   if (status == CIRA_OK) {
     status = thread_start(c);
@@ -219,8 +230,8 @@ static cira_status_t child_wait(cira_call_client_t *c) {
 }
 
 static _Noreturn void child_main(const cira_call_client_t *c) {
-  cira_status_t status =
-      cira_call_serve(c->memory, c->memory_bytes, c->table, CIRA_FOREVER);
+  cira_status_t status = cira__call_serve(c->memory, c->memory_bytes, c->table,
+                                          c->serve_buffer, CIRA_FOREVER);
   if (status != CIRA_OK && status != CIRA_E_DISCONNECTED) {
     CIRA_LOG(CIRA_LOG_WARN, "call: process %d stopped serving: %s",
              (int)getpid(), cira_status_detail());
@@ -269,9 +280,9 @@ cira_status_t cira_call_process(cira_call_table_t *table,
     status = cira_call_attach(memory, bytes, &c);
   }
   if (status == CIRA_OK) {
-    c->memory = memory;
-    c->memory_bytes = bytes;
-    c->table = table;
+    status = client_own(c, memory, bytes, table);
+  }
+  if (status == CIRA_OK) {
     status = child_start(c);
   }
   if (status != CIRA_OK) {

@@ -21,6 +21,7 @@
 #define SEND_NS UINT64_C(10000000000)    /* 10 s for the client to read */
 #define SLICE_NS 2000000u  /* 2 ms between looks at the connection */
 #define GRACE_NS 50000000u /* 50 ms for a kernel to stop by itself */
+#define REPLY_WHOLE_BYTES 2048u
 #define RX_BYTES (CIRA__REQUEST_MAX_BYTES + 4096u)
 
 typedef struct {
@@ -77,9 +78,11 @@ static int64_t next(session_t *s, cira__request_t *out) {
   return n;
 }
 
+/* In one piece when it is small: the client wakes up once, for all of it. */
 static void reply(session_t *s, const cira__request_t *r, cira_status_t status,
                   uint64_t result, uint32_t region, const void *body,
                   uint64_t body_bytes, const void *more, uint64_t more_bytes) {
+  uint8_t all[REPLY_WHOLE_BYTES];
   cira__wire_reply_t h = {.version = CIRA__PROTO_VERSION,
                           .op = r->header.op,
                           .id = r->header.id,
@@ -88,6 +91,18 @@ static void reply(session_t *s, const cira__request_t *r, cira_status_t status,
                           .result = result,
                           .length = body_bytes + more_bytes};
   cira__link_t link = {SESSION_FD, "client", cira__now_ns() + SEND_NS};
+  if (h.length <= sizeof(all) - sizeof(h)) {
+    memcpy(all, &h, sizeof(h));
+    if (body_bytes) {
+      memcpy(all + sizeof(h), body, body_bytes);
+    }
+    if (more_bytes) {
+      memcpy(all + sizeof(h) + body_bytes, more, more_bytes);
+    }
+    s->gone =
+        s->gone || cira__link_send(&link, all, sizeof(h) + h.length) != CIRA_OK;
+    return;
+  }
   if (cira__link_send(&link, &h, sizeof(h)) != CIRA_OK ||
       (body_bytes && cira__link_send(&link, body, body_bytes) != CIRA_OK) ||
       (more_bytes && cira__link_send(&link, more, more_bytes) != CIRA_OK)) {

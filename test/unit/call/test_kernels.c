@@ -10,6 +10,7 @@
 #include "space/space.h"
 
 #include "../../conformance/servers.h"
+#include "../../conformance/tsan.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -408,14 +409,12 @@ static void wait_for_figure(const char *name, long value) {
   assert_int_equal(memd_figure(&memd, name), value);
 }
 
+/* The child of a process with threads starts one. */
+TSAN_OPTIONS_OF_TEST("die_after_fork=0");
+
 /* A client that is killed in the middle of a call leaves nothing behind. */
 static void test_client_killed(void **state) {
   (void)state;
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-  skip(); /* the child would start a thread, which TSan does not allow */
-#endif
-#endif
   pid_t child = fork();
   if (child == 0) {
     cira_call_client_t *c;

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "seed_run.h"
+
 #define REGION CIRA_SPACE_BASE /* where programs may be, also with TSan */
 #define A_BYTES (4ull * SEED_N)
 #define B_COUNT (SEED_CALLS(SEED_M) + 3)
@@ -27,34 +29,6 @@ static int32_t *a; /* the region, mapped here to be filled */
 static cira_call_range_t ranges[2] = {
     {(void *)REGION, A_BYTES, CIRA_CALL_READ, 0},
     {(void *)(REGION + A_BYTES), 4ull * B_COUNT, CIRA_CALL_READ, 0}};
-
-static int32_t run_many(cira_call_client_t *c, uint32_t remote, uint32_t calls,
-                        uint32_t batch) {
-  uint32_t *k = malloc(4ull * calls);
-  int32_t *result = malloc(4ull * calls);
-  uint64_t done = 0;
-  uint32_t sum = 0;
-  assert_true(k && result);
-  for (uint32_t i = 0; i < calls; i++) {
-    k[i] = i;
-  }
-  cira_call_many_t m = {.args = k,
-                        .results = result,
-                        .count = calls,
-                        .args_bytes = 4,
-                        .result_bytes = 4,
-                        .batch = batch,
-                        .range = ranges,
-                        .range_count = 2};
-  MUST(cira_call_many(c, remote, &m, &done));
-  assert_int_equal(done, calls);
-  for (uint32_t i = 0; i < calls; i++) {
-    sum += (uint32_t)result[i];
-  }
-  free(k);
-  free(result);
-  return (int32_t)sum;
-}
 
 static int32_t run_one_by_one(cira_call_client_t *c, uint32_t remote) {
   uint32_t sum = 0;
@@ -99,9 +73,9 @@ static void test_sums(void **state) {
     MUST(cira__call_session_region(c, ticket.bytes, REGION));
     MUST(cira_call_find(c, "remote", CIRA_FOREVER, &remote));
     assert_int_equal(run_one_by_one(c, remote), (int32_t)few);
-    assert_int_equal(run_many(c, remote, SEED_CALLS(SEED_M_SHORT), 0),
+    assert_int_equal(seed_run(c, SEED_CALLS(SEED_M_SHORT), 0, ranges, 2),
                      SEED_SUM_SHORT);
-    assert_int_equal(run_many(c, remote, SEED_CALLS(SEED_M), 0), SEED_SUM);
+    assert_int_equal(seed_run(c, SEED_CALLS(SEED_M), 0, ranges, 2), SEED_SUM);
     cira_call_destroy(c);
   }
   cira_fabric_close(f);

@@ -6,6 +6,7 @@
  */
 #include "functions.h"
 #include "seed.h"
+#include "seed_run.h"
 
 #include <stdio.h>
 
@@ -18,32 +19,6 @@ static cira_status_t fn_remote(cira_call_frame_t *f) {
   *(int32_t *)f->result = seed_remote(*(const uint32_t *)f->args, a, b);
   f->result_bytes = 4;
   return CIRA_OK;
-}
-
-static int32_t run_many(cira_call_client_t *c, uint32_t calls, uint32_t batch) {
-  uint32_t remote = find(c, "remote");
-  uint32_t *k = malloc(4ull * calls);
-  int32_t *result = malloc(4ull * calls);
-  uint64_t done = 0;
-  uint32_t sum = 0;
-  assert_true(k && result);
-  for (uint32_t i = 0; i < calls; i++) {
-    k[i] = i;
-  }
-  cira_call_many_t m = {.args = k,
-                        .results = result,
-                        .count = calls,
-                        .args_bytes = 4,
-                        .result_bytes = 4,
-                        .batch = batch};
-  assert_int_equal(cira_call_many(c, remote, &m, &done), CIRA_OK);
-  assert_int_equal(done, calls);
-  for (uint32_t i = 0; i < calls; i++) {
-    sum += (uint32_t)result[i];
-  }
-  free(k);
-  free(result);
-  return (int32_t)sum;
 }
 
 static int32_t run_one_by_one(cira_call_client_t *c, uint32_t calls) {
@@ -72,9 +47,9 @@ static void test_sums(void **state) {
     few += (uint32_t)seed_remote(k, a, b);
   }
   assert_int_equal(run_one_by_one(thread, FEW), (int32_t)few);
-  assert_int_equal(run_many(thread, s, 1), SEED_SUM_SHORT);
-  assert_int_equal(run_many(thread, l, 0), SEED_SUM);
-  assert_int_equal(run_many(process, l, 1024), SEED_SUM);
+  assert_int_equal(seed_run(thread, s, 1, NULL, 0), SEED_SUM_SHORT);
+  assert_int_equal(seed_run(thread, l, 0, NULL, 0), SEED_SUM);
+  assert_int_equal(seed_run(process, l, 1024, NULL, 0), SEED_SUM);
   cira_call_destroy(thread);
   cira_call_destroy(process);
   cira_call_table_destroy(t);
