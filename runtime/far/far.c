@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "abi/runtime.h"
+#include "async/future.h"
 #include "far/internal.h"
 #include "heap/entry.h"
 #include "heap/settings.h"
@@ -129,6 +130,13 @@ cira_status_t cira_far_stop(void) {
   uint32_t was = ON;
   if (!atomic_compare_exchange_strong(&state, &was, CHANGING)) {
     return cira__fail(CIRA_E_CLOSED, "far_stop: there is no far memory");
+  }
+  while (cira__async_progress() > 0) {
+  } /* what has come, and what a forked child will never get */
+  if (cira__async_is_busy()) {
+    atomic_store(&state, ON);
+    return cira__fail(CIRA_E_BUSY,
+                      "far_stop: requests are under way; await them first");
   }
   if (adopted) {
     cira_abi_fini();

@@ -64,7 +64,12 @@ static bool fences_elsewhere; /* membarrier works */
 static pthread_key_t guard_key;
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static _Thread_local uint32_t my_guard = UINT32_MAX;
-static _Thread_local uint32_t my_life; /* of the space that has the line */
+/* Of the space that has the line; initial-exec: one load. */
+static _Thread_local
+    __attribute__((tls_model("initial-exec"))) uint32_t my_life;
+/* The count in the line, if plain stores will do. */
+static _Thread_local
+    __attribute__((tls_model("initial-exec"))) _Atomic uint32_t *my_readers;
 
 static long barrier_of_all(int command) {
   return syscall(SYS_membarrier, command, 0, 0);
@@ -74,6 +79,7 @@ static void guard_end(void *at) {
   cira_space_t *s = cira__far.space;
   uint32_t mine = (uint32_t)(uintptr_t)at - 1;
   my_guard = UINT32_MAX;
+  my_readers = NULL;
   if (s != NULL && my_life == cira__far.life) {
     atomic_store_explicit(&s->guards[mine].taken, 0, memory_order_release);
   }
@@ -87,11 +93,13 @@ static void guard_setup(void) {
 CIRA_COLD static void guard_take(cira_space_t *s) {
   pthread_once(&guard_once, guard_setup);
   my_guard = GUARDS - 1;
+  my_readers = NULL;
   for (uint32_t i = 0; i < GUARDS - 1; i++) {
     uint32_t none = 0;
     if (atomic_compare_exchange_strong(&s->guards[i].taken, &none, 1)) {
       my_guard = i;
       (void)pthread_setspecific(guard_key, (void *)(uintptr_t)(i + 1));
+      my_readers = fences_elsewhere ? &s->guards[i].readers : NULL;
       break;
     }
   }
@@ -106,6 +114,27 @@ static void guards_init(void) {
 
 static inline bool guard_is_plain(void) {
   return fences_elsewhere && my_guard < GUARDS - 1;
+}
+
+/* cira_far_enter where it takes plain stores and no waiting; false: not so. */
+static inline bool enter_plainly(void) {
+  _Atomic uint32_t *readers = my_readers;
+  if (CIRA_UNLIKELY(readers == NULL || my_life != cira__far.life)) {
+    return false;
+  }
+  uint32_t count = atomic_load_explicit(readers, memory_order_relaxed);
+  atomic_store_explicit(readers, count + 1, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst); /* pairs with: quiesce */
+  if (CIRA_LIKELY(atomic_load(&cira__far.space->gate) == 0)) {
+    return true;
+  }
+  atomic_store_explicit(readers, count, memory_order_release);
+  return false;
+}
+
+static inline void leave_plainly(void) {
+  uint32_t count = atomic_load_explicit(my_readers, memory_order_relaxed);
+  atomic_store_explicit(my_readers, count - 1, memory_order_release);
 }
 
 void cira_far_enter(void) {
@@ -383,13 +412,24 @@ void cira_far_read_wait(cira_far_read_t *r) {
 }
 
 /* A piece within one page. `to` is local memory. */
-static void copy_piece(void *to, const void *p, uint32_t bytes) {
-  cira_far_enter();
+static inline void copy_piece(void *to, const void *p, uint32_t bytes) {
+  bool plainly = enter_plainly();
+  if (!plainly) {
+    cira_far_enter();
+  }
   const uint8_t *at = cira_far_at(p);
   if (at != NULL && at != p) {
-    memcpy(to, at, bytes);
+    if (bytes == CIRA_LINE_BYTES) { /* the common one: moves, not a call */
+      memcpy(to, at, CIRA_LINE_BYTES);
+    } else {
+      memcpy(to, at, bytes);
+    }
   }
-  cira_far_leave();
+  if (plainly) {
+    leave_plainly();
+  } else {
+    cira_far_leave();
+  }
   if (at == p) {
     memcpy(to, p, bytes);
   } else if (at == NULL) {
@@ -400,7 +440,8 @@ static void copy_piece(void *to, const void *p, uint32_t bytes) {
   }
 }
 
-void cira_far_copy(void *to, const void *p, uint64_t bytes) {
+static __attribute__((noinline)) void copy_any(void *to, const void *p,
+                                               uint64_t bytes) {
   if (!cira_far_is_far(p) || cira_far_is_far(to)) {
     memcpy(to, p, bytes); /* a far target may fault: plain on both sides */
     return;
@@ -413,6 +454,16 @@ void cira_far_copy(void *to, const void *p, uint64_t bytes) {
     to = (uint8_t *)to + n;
     p = (const uint8_t *)p + n;
     bytes -= n;
+  }
+}
+
+void cira_far_copy(void *to, const void *p, uint64_t bytes) {
+  uint64_t in_page = (uint64_t)(uintptr_t)p & (CIRA_PAGE_BYTES - 1);
+  if (CIRA_LIKELY(cira_far_is_far(p) && !cira_far_is_far(to) &&
+                  bytes <= CIRA_PAGE_BYTES - in_page)) {
+    copy_piece(to, p, (uint32_t)bytes);
+  } else {
+    copy_any(to, p, bytes);
   }
 }
 

@@ -265,7 +265,8 @@ static void sigbus_fini(cira_space_t *s) {
   close(s->uffd);
 }
 
-/* Pages of [page, page+n) of a category, as bits counted from `page`. */
+/* Pages of [page, page+n) with content, in memory or in swap, that have the
+ * category too (0: any), as bits counted from `page`. */
 static void scan(cira_space_t *s, uint64_t page, uint64_t n, uint64_t category,
                  uint64_t *bits) {
   struct cira_page_region found[SCAN_REGIONS];
@@ -276,8 +277,9 @@ static void scan(cira_space_t *s, uint64_t page, uint64_t n, uint64_t category,
       .end = base + (n << CIRA_PAGE_LOG2),
       .vec = (uint64_t)(uintptr_t)found,
       .vec_len = SCAN_REGIONS,
-      .category_mask = category | CIRA_PAGE_IS_PRESENT,
-      .return_mask = category,
+      .category_mask = category,
+      .category_anyof_mask = CIRA_PAGE_IS_PRESENT | CIRA_PAGE_IS_SWAPPED,
+      .return_mask = category | CIRA_PAGE_IS_PRESENT,
   };
   while (arg.start < arg.end) {
     long count = ioctl(s->pagemap_fd, CIRA_PAGEMAP_SCAN, &arg);
@@ -301,12 +303,23 @@ static void sigbus_manage(cira_space_t *s, uint64_t chunk, uint64_t *present) {
     cira__die("%s", cira_status_detail());
   }
   cira__uffd_split(s, chunk);
-  scan(s, chunk * CHUNK_PAGES, CHUNK_PAGES, CIRA_PAGE_IS_PRESENT, present);
+  scan(s, chunk * CHUNK_PAGES, CHUNK_PAGES, 0, present);
 }
 
 /* A move that ends with EAGAIN may have moved pages of its last batch without
  * saying so (seen on Linux 6.18). The target is empty before, so EEXIST on the
  * next try means that the page is there already. */
+
+/* Not seen by the thread sanitizer: the program may access the word meanwhile,
+ * and will not notice. */
+__attribute__((disable_sanitizer_instrumentation)) static void
+write_same(uint8_t *page) {
+  /* Not an `or` with zero: compilers turn that into a load. */
+  uint32_t *word = (uint32_t *)(void *)page, same = *(volatile uint32_t *)word;
+  while (!__atomic_compare_exchange_n(word, &same, same, false,
+                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+}
 
 /* Moves one page that the batch could not: memory that a forked relative still
  * shares is made our own first by a write that changes nothing. */
@@ -326,18 +339,16 @@ static bool move_one(cira_space_t *s, uint64_t first, uint32_t i) {
     if (errno == ENOENT) {
       return false;
     }
-    /* Not an `or` with zero: compilers turn that into a load. */
-    uint32_t *word = (uint32_t *)(void *)page,
-             same = *(volatile uint32_t *)word;
-    while (!__atomic_compare_exchange_n(word, &same, same, false,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
+    write_same(page);
   }
   return false; /* pinned by the kernel (direct I/O): stays where it is */
 }
 
-/* Moves a run of the window, gaps included, to the side area. */
-static void move_aside(cira_space_t *s, taken_t *t, uint32_t from, uint32_t n) {
+/* Moves a run of the window, gaps included, to the side area. What gaps are is
+ * said by `rest`, the pages that are still to be taken: a gap may also be a
+ * page of t->set that is in a block already, and has its content there. */
+static void move_aside(cira_space_t *s, taken_t *t, const page_set_t *rest,
+                       uint32_t from, uint32_t n) {
   uint64_t at = (uint64_t)from << CIRA_PAGE_LOG2;
   uint64_t end = (uint64_t)(from + n) << CIRA_PAGE_LOG2;
   while (at < end) {
@@ -357,14 +368,14 @@ static void move_aside(cira_space_t *s, taken_t *t, uint32_t from, uint32_t n) {
       continue;
     }
     uint32_t i = (uint32_t)(at >> CIRA_PAGE_LOG2);
-    if (errno != EEXIST && set_has(&t->set, i) && !move_one(s, t->first, i)) {
+    if (errno != EEXIST && set_has(rest, i) && !move_one(s, t->first, i)) {
       set_remove(&t->set, i);
     }
     at += CIRA_PAGE_BYTES;
   }
   t->any_aside = true;
   for (uint32_t i = from; i < from + n; i++) {
-    if (set_has(&t->set, i)) {
+    if (set_has(rest, i) && set_has(&t->set, i)) {
       t->content[i] = s->side + ((uint64_t)i << CIRA_PAGE_LOG2);
     }
   }
@@ -463,7 +474,7 @@ static void sigbus_take(cira_space_t *s, taken_t *t) {
   }
   for (uint32_t at = 0, n;
        !alone && (n = set_next_run(&rest, &t->quiet, t->n, &at)) > 0; at += n) {
-    move_aside(s, t, at, n);
+    move_aside(s, t, &rest, at, n);
   }
   for (uint32_t i = 0; alone && i < t->n; i++) {
     if (set_has(&rest, i)) {

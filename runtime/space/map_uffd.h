@@ -36,6 +36,7 @@ struct cira_pm_scan_arg {
 #define CIRA_PAGEMAP_SCAN _IOWR('f', 16, struct cira_pm_scan_arg)
 #define CIRA_PAGE_IS_WRITTEN (1u << 1)
 #define CIRA_PAGE_IS_PRESENT (1u << 3)
+#define CIRA_PAGE_IS_SWAPPED (1u << 4)
 
 /* Opens a descriptor with at least `features`; works unprivileged (faults of
  * user mode only). */

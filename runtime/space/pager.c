@@ -71,7 +71,7 @@ void cira__pager_enter(cira_space_t *s) {
   for (;;) {
     atomic_fetch_add(&s->active, 1);
     uint32_t gate = atomic_load(&s->gate);
-    if (CIRA_LIKELY(gate == 0)) {
+    if (CIRA_LIKELY(gate == 0) || cira__lending != 0) {
       return;
     }
     atomic_fetch_sub(&s->active, 1);
@@ -561,6 +561,12 @@ bool cira__pager_fault(cira_space_t *s, uint64_t page, bool write) {
       }
       return true;
     case PAGE_BUSY:
+      if (CIRA_UNLIKELY(cira__lending != 0 && cira__loop_has(page))) {
+        cira__die("a handler of SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGTRAP "
+                  "uses far memory at %p that the loop it interrupts writes; "
+                  "compile this file without -fcira=far",
+                  (void *)page_addr(s, page));
+      }
       watch_hits(0, CIRA_PROFILE_F_BUSY);
       cira__word_wait(s, page, w);
       continue;
@@ -648,11 +654,10 @@ bool cira_space_fault(cira_space_t *s, int signo, const siginfo_t *info,
   if (ours) {
     uint64_t now_ns = cira__now_ns();
     STAT_ADD(s, faults, 1);
-    STAT_ADD(s, wait_ns, cira__now_ns() - t0);
+    STAT_ADD(s, wait_ns, now_ns - t0);
     if (CIRA_UNLIKELY(watched != 0)) {
       cira__watch_fault(watched, info->si_addr, ucontext, is_write(ucontext));
     }
-    STAT_ADD(s, wait_ns, now_ns - t0);
     cira__readahead_fault(s, now_ns);
   }
   errno = saved_errno;

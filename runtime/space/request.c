@@ -97,7 +97,8 @@ static void slot_append(table_t *t, slot_t *slot) {
   (void)atomic_fetch_add_explicit(&pending, 1, memory_order_relaxed);
 }
 
-/* A frame for a touch of `page`; NONE when all are in use. */
+/* A frame for a touch of `page`; NONE when all are in use, or there are none:
+ * no memory. */
 static uint16_t touch_take(table_t *t, lane_t *lane, uint64_t page) {
   if (t->frames == NULL) {
     t->frames = cira__map_table(TOUCHES * CIRA_PAGE_BYTES);
@@ -138,8 +139,8 @@ static cira_post_t post_read(cira_space_t *s, lane_t *lane, uint32_t word,
     uint64_t page = page_of(s, r->far);
     slot->touch = touch_take(t, lane, page);
     if (slot->touch == NONE) {
-      slot_give(t, slot);
-      return CIRA_POST_FULL;
+      slot_give(t, slot); /* without frames it stays the hint that it is */
+      return t->frames != NULL ? CIRA_POST_FULL : CIRA_POST_DONE;
     }
     slot->read.from = page_addr(s, page);
     slot->read.to = t->frames + (uint64_t)slot->touch * CIRA_PAGE_BYTES;

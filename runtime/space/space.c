@@ -160,7 +160,8 @@ static cira_status_t mode_choose(cira_space_t *s) {
 
 static cira_status_t tables_create(cira_space_t *s) {
   uint64_t chunks = s->bytes >> CHUNK_LOG2;
-  s->words = cira__map_table(s->pages * sizeof *s->words);
+  /* One more, never written: what lies outside is never at home (loop.h). */
+  s->words = cira__map_table((s->pages + 1) * sizeof *s->words);
   s->chunk_state = cira__map_table(chunks * sizeof *s->chunk_state);
   s->chunk_resident = cira__map_table(chunks * sizeof *s->chunk_resident);
   s->chunk_committed = cira__map_table(chunks * sizeof *s->chunk_committed);
@@ -178,7 +179,7 @@ static cira_status_t tables_create(cira_space_t *s) {
 
 static void tables_destroy(cira_space_t *s) {
   uint64_t chunks = s->bytes >> CHUNK_LOG2;
-  cira__unmap_table(s->words, s->pages * sizeof *s->words);
+  cira__unmap_table(s->words, (s->pages + 1) * sizeof *s->words);
   cira__unmap_table(s->chunk_state, chunks * sizeof *s->chunk_state);
   cira__unmap_table(s->chunk_resident, chunks * sizeof *s->chunk_resident);
   cira__unmap_table(s->chunk_committed, chunks * sizeof *s->chunk_committed);

@@ -538,6 +538,12 @@ void cira__requests_reset(void);
 /* In a forked child: readers, buffers and requests were the parent's. */
 void cira__far_child(cira_space_t *s);
 
+/* loop.c */
+/* 1 while pages are lent to a loop of this thread: it is inside the gate. */
+extern __thread uint32_t cira__lending;
+/* Is the page lent to this thread? */
+bool cira__loop_has(uint64_t page);
+
 /* space.c */
 void *cira__map_table(uint64_t bytes);
 void cira__unmap_table(void *p, uint64_t bytes);

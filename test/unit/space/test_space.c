@@ -394,6 +394,46 @@ static void test_frames_circulate(void **state) {
   close_space();
 }
 
+/* Windows with long runs, single pages and gaps, taken while there are several
+ * threads: some pages go into blocks, those around them aside. */
+static void test_mixed_windows(void **state) {
+  (void)state;
+  enum { PAGES = 1024 };
+  static uint64_t want[PAGES];
+  open_space(5000);
+  uint64_t *a = far(PAGES), *b = far(PAGES), sum_of_b = 0;
+  for (uint64_t p = 0; p < PAGES; p++) {
+    b[p * 512] = 1;
+  }
+  cira_space_thread_add(space); /* as if */
+  memset(want, 0, sizeof want);
+  for (uint64_t round = 1; round <= 12; round++) {
+    uint64_t touched = 0;
+    send_home(b, PAGES); /* a stream leaves blocks that can be filled */
+    for (uint64_t p = 0; p < PAGES; p++) {
+      sum_of_b += b[p * 512];
+    }
+    for (uint64_t k = 0; k < PAGES; k++) {
+      uint64_t p = k * 389 % PAGES; /* no stream */
+      uint64_t x = (p / 4 * 2654435761u + round * 40503u) >> 7;
+      bool run = x % 4 == 0, alone = p % 4 == 1 && x % 4 == 1;
+      assert_true(round == 1 || !(run || alone) || a[p * 512 + 7] == want[p]);
+      if (run || alone) {
+        a[p * 512 + 7] = want[p] = round * PAGES + p;
+        touched++;
+      }
+    }
+    assert_true(touched > 0);
+    send_home(a, PAGES);
+  }
+  assert_int_equal(sum_of_b, 12 * PAGES);
+  for (uint64_t p = 0; p < PAGES; p++) {
+    assert_int_equal(a[p * 512 + 7], want[p]);
+  }
+  cira_space_thread_remove(space);
+  close_space();
+}
+
 /* ---- fork --------------------------------------------------------------- */
 
 static uint64_t sum(const uint64_t *a, uint64_t n) {
@@ -627,6 +667,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_hints),
       cmocka_unit_test(test_threads_share_pages),
       cmocka_unit_test(test_frames_circulate),
+      cmocka_unit_test(test_mixed_windows),
       cmocka_unit_test(test_fork_keeps_both_views),
       cmocka_unit_test(test_bad_options),
       cmocka_unit_test(test_wild_pointer),
