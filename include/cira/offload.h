@@ -108,7 +108,8 @@ typedef struct {
  *   line  the caller's until the job has ended; not one of a pending job.
  * Returns CIRA_OK; CIRA_AGAIN when the ring is full; CIRA_E_INVALID for NULL or
  *   a job that makes no sense; CIRA_E_UNSUPPORTED for a kind that the device
- *   cannot do, or inside of a function that runs on the helper.
+ *   cannot do, or inside of a function that runs on the helper; CIRA_E_SYSTEM
+ *   when no helper thread can be started. The line is untouched then.
  * Threads: the one that uses the device. Cost: about 20 ns while it is busy,
  *   waking a thread otherwise. */
 CIRA_API CIRA_MUST_USE cira_status_t

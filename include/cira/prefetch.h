@@ -104,12 +104,13 @@ cira_prefetch_settings_set(const cira_prefetch_settings_t *settings);
  * [cira-prefetch]; other sections are left alone.
  * Returns CIRA_OK; CIRA_E_INVALID for NULL, a file that cannot be read, has no
  *   such section, one of another version or a line that makes no sense: then
- *   nothing is changed, and the detail names file and line.
+ *   nothing is changed, and the detail names file and line; CIRA_E_NOMEM.
  * Threads: any. */
 CIRA_API CIRA_MUST_USE cira_status_t
 cira_prefetch_profile_load(const char *path);
 
-/* Writes the settings of this run to a file, which is replaced.
+/* Writes the settings of this run to a file, which is replaced when the new one
+ * is whole; what cannot be written leaves the old one as it was.
  * Returns CIRA_OK; CIRA_E_INVALID for NULL; CIRA_E_SYSTEM.
  * Threads: any. */
 CIRA_API CIRA_MUST_USE cira_status_t

@@ -8,6 +8,7 @@
 #include "graph/engine.h"
 
 #define PULL_TILE 1024u /* vertices */
+#define PULL_AHEAD 32u  /* vertices whose lists are asked for */
 
 CIRA__INLINE bool push_list(void *c, cira_graph_worker_t *w,
                             const cira_graph_list_t *l, bool shared) {
@@ -75,7 +76,7 @@ CIRA__INLINE bool pull_tile(cira__engine_t *e, cira_graph_worker_t *w,
   const uint64_t *active = e->active;
   uint32_t *parent = e->context;
   uint64_t first = cira__span_row(e, in, lo, rows);
-  if (rows->hi <= hi) {
+  if (rows->hi <= hi + PULL_AHEAD) {
     return false;
   }
   const uint64_t *row = (const uint64_t *)cira__span_zero(rows, 8);
@@ -93,6 +94,8 @@ CIRA__INLINE bool pull_tile(cira__engine_t *e, cira_graph_worker_t *w,
     }
     uint64_t from = row[v], to = row[v + 1];
     edges += to - from;
+    /* Lists are left early and skipped: no stride for the hardware. */
+    __builtin_prefetch(&u[row[v + PULL_AHEAD]]);
     for (uint64_t i = from; i < to; i++) {
       if (cira__bit(active, u[i])) {
         parent[v] = u[i]; /* nobody else looks at it in this round */

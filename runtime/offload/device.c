@@ -200,6 +200,10 @@ cira_status_t cira_offload_submit(cira_offload_t *o,
   if (tail - atomic_load_explicit(&o->head, memory_order_acquire) == o->depth) {
     return CIRA_AGAIN;
   }
+  status = o->ops->ready(o);
+  if (CIRA_UNLIKELY(status != CIRA_OK)) {
+    return status;
+  }
   memset(line, 0, sizeof(*line));
   line->status = CIRA_PENDING;
   o->slot[tail & (o->depth - 1)] =

@@ -25,6 +25,8 @@ typedef struct {
                         const cira_offload_options_t *opt);
   /* The ring is empty, nothing drains it. */
   void (*close)(cira_offload_t *o);
+  /* Returns CIRA_OK when begin cannot fail now; else why it would. */
+  cira_status_t (*ready)(cira_offload_t *o);
   /* A job for a ring that nobody drains: sees to it that
    * cira__device_drain(o) is called on the device. */
   void (*begin)(cira_offload_t *o);

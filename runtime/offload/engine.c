@@ -48,7 +48,8 @@ static struct {
   pthread_mutex_t lock;
   pthread_cond_t work, change;
   uint32_t wanted, helpers; /* helpers: threads that run */
-  bool stop, started;
+  bool stop;
+  _Atomic bool started; /* written with the lock held */
   bool idle[CIRA_HELPERS_MAX];
   uint32_t idle_count;
   waiter_t *waiters;
@@ -119,7 +120,8 @@ static void child_alone(void) {
   pthread_mutex_init(&engine.lock, NULL);
   pthread_cond_init(&engine.work, NULL);
   pthread_cond_init(&engine.change, NULL);
-  engine.started = engine.stop = false;
+  engine.stop = false;
+  atomic_store(&engine.started, false);
   engine.helpers = engine.idle_count = 0;
   atomic_store(&engine.waiting, 0);
   atomic_store(&engine.queued, 0);
@@ -323,15 +325,16 @@ static uint32_t helpers_wanted(void) {
   return helpers_default();
 }
 
-/* Starts the helpers and waits until they are there. Lock held. */
-static void engine_start(void) {
+/* Starts the helpers and waits until they are there: as many as the system
+ * gives, at least one. Returns CIRA_OK or CIRA_E_SYSTEM. Lock held. */
+static cira_status_t engine_start(void) {
   uint32_t n = helpers_wanted();
   for (uint32_t i = 0; i < n; i++) {
     int error = helper_create(i);
     if (error != 0 && i == 0) {
-      cira__misuse("offload: no helper thread can be started: %s (errno %d); "
-                   "raise the limit of processes",
-                   strerror(error), error);
+      return cira__fail_errno(CIRA_E_SYSTEM, error,
+                              "offload: no helper thread can be started; raise "
+                              "the limit of processes");
     }
     if (error != 0) {
       n = i;
@@ -340,7 +343,21 @@ static void engine_start(void) {
   while (engine.helpers < n) {
     pthread_cond_wait(&engine.change, &engine.lock);
   }
-  engine.started = true;
+  atomic_store(&engine.started, true);
+  return CIRA_OK;
+}
+
+cira_status_t cira_offload_start(void) {
+  if (CIRA_LIKELY(
+          atomic_load_explicit(&engine.started, memory_order_acquire))) {
+    return CIRA_OK;
+  }
+  pthread_once(&engine_once, once);
+  pthread_mutex_lock(&engine.lock);
+  cira_status_t status =
+      atomic_load(&engine.started) ? CIRA_OK : engine_start();
+  pthread_mutex_unlock(&engine.lock);
+  return status;
 }
 
 cira_status_t cira_offload_configure(uint32_t helpers) {
@@ -355,7 +372,7 @@ cira_status_t cira_offload_configure(uint32_t helpers) {
 void cira_offload_stop(void) {
   pthread_once(&engine_once, once);
   pthread_mutex_lock(&engine.lock);
-  uint32_t n = engine.started ? engine.helpers : 0;
+  uint32_t n = atomic_load(&engine.started) ? engine.helpers : 0;
   engine.stop = true;
   pthread_cond_broadcast(&engine.work);
   pthread_mutex_unlock(&engine.lock);
@@ -368,7 +385,8 @@ void cira_offload_stop(void) {
   }
   atomic_fetch_sub(&cira__pressure, 1);
   pthread_mutex_lock(&engine.lock);
-  engine.stop = engine.started = false;
+  engine.stop = false;
+  atomic_store(&engine.started, false);
   engine.helpers = 0;
   pthread_mutex_unlock(&engine.lock);
 }
@@ -419,8 +437,9 @@ static void job_queue(job_t *job, int32_t core) {
 static void engine_lock(void) {
   pthread_once(&engine_once, once);
   pthread_mutex_lock(&engine.lock);
-  if (CIRA_UNLIKELY(!engine.started)) {
-    engine_start();
+  if (CIRA_UNLIKELY(!atomic_load(&engine.started)) &&
+      engine_start() != CIRA_OK) {
+    cira__misuse("%s", cira_status_detail());
   }
 }
 

@@ -29,6 +29,12 @@ static void helper_close(cira_offload_t *o) {
   (void)o;
 }
 
+/* The helpers start with the first job, and again in a forked child. */
+static cira_status_t helper_ready(cira_offload_t *o) {
+  (void)o;
+  return cira_offload_start();
+}
+
 static void drain(void *argument) {
   cira__device_drain(*(cira_offload_t **)argument);
 }
@@ -85,6 +91,7 @@ const cira_device_ops_t cira__device_helper = {
     .name = "helper",
     .open = helper_open,
     .close = helper_close,
+    .ready = helper_ready,
     .begin = helper_begin,
     .run = helper_run,
 };

@@ -21,6 +21,10 @@
 /* How many helpers; 0 = CIRA_HELPERS or min(2, cpus - 1), at least 1. Before
  * the first region begins. Returns CIRA_OK, or CIRA_E_INVALID. */
 CIRA_MUST_USE cira_status_t cira_offload_configure(uint32_t helpers);
+/* Starts the helpers if they do not run. Returns CIRA_OK; CIRA_E_SYSTEM when
+ * there can be none. What begins regions does it by itself, and ends the
+ * process when it cannot. */
+CIRA_MUST_USE cira_status_t cira_offload_start(void);
 /* Lets running regions end and joins the helpers. */
 void cira_offload_stop(void);
 

@@ -53,6 +53,12 @@ static void *server_main(void *argument) {
   return NULL;
 }
 
+/* Its thread waits from open to close. */
+static cira_status_t server_ready(cira_offload_t *o) {
+  (void)o;
+  return CIRA_OK;
+}
+
 static void server_begin(cira_offload_t *o) {
   server_t *s = o->own;
   (void)pthread_mutex_lock(&s->lock);
@@ -236,6 +242,7 @@ const cira_device_ops_t cira__device_server = {
     .name = "server",
     .open = server_open,
     .close = server_close,
+    .ready = server_ready,
     .begin = server_begin,
     .run = server_run,
 };

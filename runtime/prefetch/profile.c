@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,10 +172,14 @@ cira_status_t cira_prefetch_profile_load(const char *path) {
                             "%s: the profile cannot be read", path);
   }
   uint64_t bytes = (uint64_t)st.st_size;
-  char *text = bytes <= FILE_MAX ? cira__pages_alloc(bytes + 1) : NULL;
-  if (!text) {
+  if (bytes > FILE_MAX) {
     (void)close(fd);
     return cira__fail(CIRA_E_INVALID, "%s: too large for a profile", path);
+  }
+  char *text = cira__pages_alloc(bytes + 1);
+  if (!text) {
+    (void)close(fd);
+    return CIRA_E_NOMEM;
   }
   ssize_t n = read(fd, text, bytes);
   (void)close(fd);
@@ -184,6 +190,32 @@ cira_status_t cira_prefetch_profile_load(const char *path) {
             : cira__prefetch_profile_parse(text, (size_t)n, path, &settings);
   cira__pages_free(text, bytes + 1);
   return status == CIRA_OK ? cira_prefetch_settings_set(&settings) : status;
+}
+
+/* Writes text beside path and takes its place when it is whole: a full disk
+ * does not cost what an earlier run left. */
+static int profile_replace(const char *path, const char *text, size_t bytes) {
+  char part[PATH_MAX];
+  if (cira__format(part, sizeof(part), "%s.%d", path, (int)getpid()) >=
+      sizeof(part) - 1) {
+    return ENAMETOOLONG;
+  }
+  int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    return errno;
+  }
+  ssize_t n = write(fd, text, bytes);
+  int error = n < 0 ? errno : n < (ssize_t)bytes ? ENOSPC : 0;
+  if (close(fd) < 0 && error == 0) {
+    error = errno;
+  }
+  if (error == 0 && rename(part, path) < 0) {
+    error = errno;
+  }
+  if (error) {
+    (void)unlink(part);
+  }
+  return error;
 }
 
 cira_status_t cira_prefetch_profile_save(const char *path) {
@@ -197,14 +229,9 @@ cira_status_t cira_prefetch_profile_save(const char *path) {
     return status;
   }
   size_t n = cira__prefetch_profile_text(&settings, text, sizeof(text));
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  bool ok = fd >= 0 && write(fd, text, n) == (ssize_t)n;
-  int error = errno;
-  if (fd >= 0 && close(fd) < 0 && ok) {
-    ok = false;
-    error = errno;
-  }
-  return ok ? CIRA_OK
-            : cira__fail_errno(CIRA_E_SYSTEM, error,
-                               "%s: the profile cannot be written", path);
+  int error = profile_replace(path, text, n);
+  return error == 0
+             ? CIRA_OK
+             : cira__fail_errno(CIRA_E_SYSTEM, error,
+                                "%s: the profile cannot be written", path);
 }
