@@ -123,7 +123,8 @@ CIRA_API void cira_tier_options_default(cira_tier_options_t *opt);
  * Returns CIRA_OK; CIRA_E_INVALID for zero bytes, an alignment that is none, a
  *   place that is none; CIRA_E_RANGE for more than addresses allow;
  *   CIRA_E_UNSUPPORTED for a tier that is not here or not usable; CIRA_E_NOMEM
- *   when the tier has no room; CIRA_E_BUSY when another process has the device.
+ *   when the tier has no room; CIRA_E_SYSTEM when there is no descriptor;
+ *   CIRA_E_BUSY when another process has the device.
  * Threads: any. Ends with cira_tier_free. */
 CIRA_API CIRA_MUST_USE cira_status_t
 cira_tier_alloc(uint64_t bytes, const cira_tier_options_t *opt, void **out);
@@ -177,9 +178,10 @@ CIRA_API CIRA_MUST_USE cira_status_t cira_tier_query(const void *p,
  * (vm.unprivileged_userfaultfd, CAP_SYS_PTRACE), or if it comes from a device.
  * Returns CIRA_OK when all bytes are there; CIRA_E_INVALID for a foreign
  *   pointer or a tier that is none; CIRA_E_RANGE beyond the block;
- *   CIRA_E_UNSUPPORTED; CIRA_E_NOMEM when there is no room (what has moved
- *   stays moved); CIRA_E_BUSY when pages are held by a device or shared with
- *   another process; CIRA_E_CANCELLED when the block is freed meanwhile.
+ *   CIRA_E_UNSUPPORTED; CIRA_E_NOMEM when there is no room and CIRA_E_SYSTEM
+ *   when there is no descriptor (what has moved stays moved); CIRA_E_BUSY when
+ *   pages are held by a device or shared with another process;
+ *   CIRA_E_CANCELLED when the block is freed meanwhile.
  * Threads: any; one chunk moves at a time. */
 CIRA_API CIRA_MUST_USE cira_status_t cira_tier_set(void *p, uint64_t bytes,
                                                    uint32_t tier,

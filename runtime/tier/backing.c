@@ -212,8 +212,9 @@ static cira_status_t file_make(cira__block_t *b) {
     if (fd >= 0) {
       close(fd);
     }
-    return cira__fail_errno(error == ENOMEM ? CIRA_E_NOMEM : CIRA_E_SYSTEM,
-                            error, "no memory file");
+    bool full = error == ENOMEM || error == ENOSPC;
+    return cira__fail_errno(full ? CIRA_E_NOMEM : CIRA_E_SYSTEM, error,
+                            "no memory file");
   }
   if (b->fd >= 0) {
     close(b->fd); /* what is mapped of it stays */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -215,6 +216,53 @@ static uint64_t bytes_near(const void *p) {
   return sum;
 }
 
+/* Of the mappings that [p, p + bytes) reaches into. */
+static uint64_t huge_bytes(const void *p, uint64_t bytes) {
+  uintptr_t lo, hi, first = (uintptr_t)p;
+  uint64_t kib, sum = 0;
+  bool inside = false;
+  char line[512];
+  FILE *f = fopen("/proc/self/smaps", "re");
+  assert_non_null(f);
+  while (fgets(line, sizeof line, f)) {
+    if (sscanf(line, "%lx-%lx ", &lo, &hi) == 2) {
+      inside = lo < first + bytes && hi > first;
+    } else if (inside && sscanf(line, "AnonHugePages: %lu", &kib) == 1) {
+      sum += kib << 10;
+    }
+  }
+  fclose(f);
+  return sum;
+}
+
+/* Large blocks of memory that is no file lie in huge pages unless they are not
+ * to; nodes of CXL memory are such memory. */
+static void test_huge_pages(void **state) {
+  (void)state;
+  char mode[64] = "";
+  FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+  if (!f || !fgets(mode, sizeof mode, f) || strstr(mode, "[never]")) {
+    print_message("skipped: this machine gives no huge pages\n");
+    skip();
+  }
+  fclose(f);
+  cira_tier_info_t t[CIRA_TIER_MAX];
+  uint32_t count;
+  const uint64_t bytes = 16 * MIB;
+  assert_int_equal(cira_tier_list(t, CIRA_TIER_MAX, &count), CIRA_OK);
+  for (uint32_t i = 0; i < count; i++) {
+    if (t[i].kind > CIRA_TIER_NODE) {
+      continue;
+    }
+    for (int small = 0; small < 2; small++) {
+      void *p = block(bytes, t[i].name, small ? CIRA_TIER_F_SMALL : 0);
+      memset(p, 1, bytes);
+      assert_int_equal(huge_bytes(p, bytes) > 0, !small);
+      assert_int_equal(cira_tier_free(p), CIRA_OK);
+    }
+  }
+}
+
 static void test_moves(void **state) {
   (void)state;
   static const struct {
@@ -409,11 +457,12 @@ static void test_fork(void **state) {
 int main(void) {
   unsetenv("CIRA_PLACE");
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_list),      cmocka_unit_test(test_bad_input),
-      cmocka_unit_test(test_bad_block), cmocka_unit_test(test_alloc),
-      cmocka_unit_test(test_moves),     cmocka_unit_test(test_parts),
-      cmocka_unit_test(test_sparse),    cmocka_unit_test(test_place),
-      cmocka_unit_test(test_balance),   cmocka_unit_test(test_fork),
+      cmocka_unit_test(test_list),       cmocka_unit_test(test_bad_input),
+      cmocka_unit_test(test_bad_block),  cmocka_unit_test(test_alloc),
+      cmocka_unit_test(test_moves),      cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_sparse),     cmocka_unit_test(test_place),
+      cmocka_unit_test(test_balance),    cmocka_unit_test(test_fork),
+      cmocka_unit_test(test_huge_pages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
