@@ -61,7 +61,8 @@ enum {
   CIRA_PROFILE_PROCESS = 4, /* text: "key value" lines about the process */
   CIRA_PROFILE_MAPS = 5,    /* text: executable lines of /proc/PID/maps */
   CIRA_PROFILE_MARKS = 6,   /* text: "TIME-NS TID text" lines */
-  CIRA_PROFILE_KINDS = 7,
+  CIRA_PROFILE_CALLS = 7,   /* cira_profile_calls_t */
+  CIRA_PROFILE_KINDS = 8,
 };
 
 typedef struct {
@@ -121,6 +122,30 @@ typedef struct {
   uint32_t kind; /* strided, pointers, chain, tiled, frontier: 0 to 4 */
 } cira_profile_stream_t;
 
+/* What the accesses that one call of cira/async.h makes have come to so far, on
+ * one thread. Its owner goes on counting in it, so what was counted before a
+ * kill is there. */
+typedef struct {
+  uint64_t ip;       /* where the call returns to */
+  uint64_t accesses; /* pieces of a batch count each */
+  uint64_t bytes;
+  uint64_t here;  /* of the accesses: their first byte needed nobody */
+  uint64_t waits; /* somebody waited for the end of one */
+  uint64_t wait_ns, wait_max_ns;
+  uint32_t kind;   /* see below */
+  uint32_t failed; /* requests that ended with an error */
+} cira_profile_calls_t;
+/* Kinds of calls. */
+enum {
+  CIRA_PROFILE_LOAD = 1,
+  CIRA_PROFILE_GATHER = 2,
+  CIRA_PROFILE_STORE = 3,
+  CIRA_PROFILE_SCATTER = 4,
+  CIRA_PROFILE_ATOMIC = 5,
+  CIRA_PROFILE_TOUCH = 6,
+  CIRA_PROFILE_COMBINE = 7, /* when_all, when_any: only waiting */
+};
+
 /* A sample of perf_event. */
 typedef struct {
   uint64_t time_ns; /* CLOCK_MONOTONIC */
@@ -139,6 +164,7 @@ _Static_assert(sizeof(cira_profile_block_t) == CIRA_PROFILE_BLOCK_HEADER_BYTES,
 _Static_assert(sizeof(cira_profile_event_t) == 48, "pinned");
 _Static_assert(sizeof(cira_profile_stream_t) == 96, "pinned");
 _Static_assert(sizeof(cira_profile_sample_t) == 40, "pinned");
+_Static_assert(sizeof(cira_profile_calls_t) == 64, "pinned");
 
 /* ---- reading (read.c) ---------------------------------------------------- */
 

@@ -35,6 +35,8 @@ static inline bool cira__profile_on(void) {
 CIRA_COLD void cira__profile_event(const cira_profile_event_t *e);
 /* Records a stream that ended. */
 CIRA_COLD void cira__profile_stream(const cira_profile_stream_t *s);
+/* Adds to what the calls at c->ip of c->kind have cost on this thread. */
+CIRA_COLD void cira__profile_calls(const cira_profile_calls_t *c);
 /* Adds "key value" lines about this process; forked children repeat what was
  * said before the fork. */
 CIRA_COLD void cira__profile_note(const char *fmt, ...) CIRA_PRINTF(1, 2);

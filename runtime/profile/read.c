@@ -119,6 +119,8 @@ static uint32_t record_bytes(uint16_t kind) {
     return sizeof(cira_profile_stream_t);
   case CIRA_PROFILE_SAMPLES:
     return sizeof(cira_profile_sample_t);
+  case CIRA_PROFILE_CALLS:
+    return sizeof(cira_profile_calls_t);
   default:
     return 1;
   }

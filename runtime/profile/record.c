@@ -39,6 +39,16 @@ typedef struct {
 static __thread hand_t hand_events, hand_streams, hand_samples;
 static __thread uint32_t turn;
 
+/* The records of calls that this thread goes on counting in; their blocks stay
+ * mapped. */
+#define CALLS 512u      /* a page of them; a power of two */
+#define CALLS_PROBES 8u /* then the oldest place is given to the newcomer */
+static __thread struct {
+  cira_profile_calls_t **slot;
+  cira_profile_block_t *block;
+  uint32_t generation;
+} calls;
+
 /* ---- blocks ---------------------------------------------------------------
  */
 
@@ -233,6 +243,69 @@ void cira__profile_stream(const cira_profile_stream_t *s) {
   cira__signals_restore(saved);
 }
 
+/* The record of (ip, kind): found, or a new one. NULL: none can be had. */
+static cira_profile_calls_t *calls_record(uint64_t ip, uint32_t kind) {
+  uint64_t hash = (ip ^ (uint64_t)kind << 56) * UINT64_C(0x9e3779b97f4a7c15);
+  uint32_t at = (uint32_t)(hash >> 32), i = 0;
+  for (; i < CALLS_PROBES; i++) {
+    cira_profile_calls_t *r = calls.slot[(at + i) % CALLS];
+    if (r != NULL && r->ip == ip && r->kind == kind) {
+      return r;
+    }
+    if (r == NULL) {
+      break;
+    }
+  }
+  cira_profile_block_t *b = calls.block;
+  uint64_t used =
+      b == NULL ? 0
+                : atomic_load_explicit(&b->used_bytes, memory_order_relaxed);
+  if (b == NULL ||
+      used + sizeof(cira_profile_calls_t) > CIRA_PROFILE_PAYLOAD_BYTES) {
+    b = calls.block =
+        block_take(CIRA_PROFILE_CALLS, sizeof(cira_profile_calls_t));
+    used = 0;
+  }
+  if (b == NULL) {
+    return NULL;
+  }
+  const cira_profile_calls_t fresh = {.ip = ip, .kind = kind};
+  cira_profile_calls_t *r = (void *)((uint8_t *)(b + 1) + used);
+  cira__profile_maps_note(ip);
+  record_commit(b, &fresh, sizeof fresh);
+  calls.slot[(at + i % CALLS_PROBES) % CALLS] = r;
+  return r;
+}
+
+void cira__profile_calls(const cira_profile_calls_t *c) {
+  uint64_t saved = cira__signals_block();
+  look_for_fork();
+  uint32_t now = atomic_load_explicit(&rec.generation, memory_order_relaxed);
+  if (calls.slot == NULL) {
+    long p =
+        CIRA__SYS(SYS_mmap, 0, CALLS * sizeof *calls.slot,
+                  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    calls.slot = p < 0 && p > -4096 ? NULL : (void *)p;
+  }
+  if (calls.slot != NULL && calls.generation != now) {
+    memset(calls.slot, 0, CALLS * sizeof *calls.slot); /* another's, or old */
+    calls.block = NULL;
+    calls.generation = now;
+  }
+  cira_profile_calls_t *r =
+      calls.slot != NULL ? calls_record(c->ip, c->kind) : NULL;
+  if (r != NULL) {
+    r->accesses += c->accesses;
+    r->bytes += c->bytes;
+    r->here += c->here;
+    r->waits += c->waits;
+    r->wait_ns += c->wait_ns;
+    r->wait_max_ns = cira__max_u64(r->wait_max_ns, c->wait_ns);
+    r->failed += c->failed;
+  }
+  cira__signals_restore(saved);
+}
+
 void cira_profile_sample(const cira_profile_sample_t *sample) {
   cira_profile_block_t *b =
       hand_block(&hand_samples, CIRA_PROFILE_SAMPLES, sizeof *sample);
@@ -326,6 +399,7 @@ cira_status_t cira_profile_create(const char *path, const char *command) {
   }
   header_leave();
   atomic_fetch_add(&rec.generation, 1); /* blocks of another file */
+  cira__profile_maps_reset();           /* they are to be written there, too */
   memset(rec.text, 0, sizeof rec.text);
   rec.header = p;
   struct timespec ts;

@@ -34,6 +34,13 @@ const char *prof_pattern_name(prof_pattern_t pattern) {
   return NAMES[pattern];
 }
 
+const char *prof_call_name(uint32_t kind) {
+  static const char *const NAMES[PROF_CALL_KINDS] = {
+      "unknown", "load",   "gather", "store",
+      "scatter", "atomic", "touch",  "combination"};
+  return kind < PROF_CALL_KINDS ? NAMES[kind] : NAMES[0];
+}
+
 const char *prof_stream_name(uint32_t kind) {
   static const char *const NAMES[] = {"strided", "indirect", "chain", "tiled",
                                       "frontier"};
@@ -71,6 +78,15 @@ double prof_coverage(const prof_cost_t *c) {
 double prof_timeliness(const prof_cost_t *c) {
   uint64_t late = c->late < c->hits ? c->late : c->hits;
   return percent(c->hits - late, c->hits);
+}
+
+double prof_call_coverage(const prof_call_site_t *c) {
+  return percent(c->here, c->kind == CIRA_PROFILE_COMBINE ? 0 : c->accesses);
+}
+
+double prof_call_timeliness(const prof_call_site_t *c) {
+  uint64_t asked = c->accesses > c->here ? c->accesses - c->here : 0;
+  return percent(asked - cira__min_u64(c->waits, asked), asked);
 }
 
 uint64_t prof_wait_quantile(const prof_cost_t *c, double share) {

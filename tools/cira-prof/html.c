@@ -429,12 +429,44 @@ static void write_streams(const prof_report_t *r, FILE *out) {
   fputs("</tbody></table></div>\n", out);
 }
 
+static void write_calls(const prof_report_t *r, FILE *out) {
+  if (r->sites->call_count == 0) {
+    return;
+  }
+  fputs("<h2>Requests</h2>\n<div class=\"scroll\"><table><thead><tr>"
+        "<th>wait</th><th>waits</th><th>accesses</th><th>bytes</th>"
+        "<th>coverage</th><th>in time</th><th>call</th><th>where</th>"
+        "</tr></thead><tbody>\n",
+        out);
+  for (uint64_t i = 0; i < r->sites->call_count && i < r->top; i++) {
+    const prof_call_site_t *c = &r->sites->calls[i];
+    const uint64_t NUMBERS[] = {c->waits, c->accesses, c->bytes};
+    const double RATIOS[] = {prof_call_coverage(c), prof_call_timeliness(c)};
+    char t[256];
+    fputs("<tr>", out);
+    cell(prof_time_text(c->wait_ns, t, sizeof t), out);
+    for (size_t k = 0; k < CIRA_COUNT(NUMBERS); k++) {
+      snprintf(t, sizeof t, "%" PRIu64, NUMBERS[k]);
+      cell(t, out);
+    }
+    for (size_t k = 0; k < CIRA_COUNT(RATIOS); k++) {
+      cell(prof_percent_text(RATIOS[k], t, sizeof t), out);
+    }
+    cell(prof_call_name(c->kind), out);
+    fputs("<td><code>", out);
+    prof_html_text(prof_place_name(&c->place, t, sizeof t), out);
+    fputs("</code></td></tr>\n", out);
+  }
+  fputs("</tbody></table></div>\n", out);
+}
+
 void prof_html_write(const prof_report_t *r, FILE *out) {
   write_head(r, out);
   write_time_line(r, out);
   write_heat(r, out);
   write_bars(r, out);
   write_sites(r, out);
+  write_calls(r, out);
   write_streams(r, out);
   fputs("</body>\n</html>\n", out);
 }

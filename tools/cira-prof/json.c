@@ -32,6 +32,17 @@ static void put(json_t *o, const char *key, json_t *value) {
   json_object_set_new(o, key, value);
 }
 
+typedef struct {
+  const char *name;
+  uint64_t value;
+} field_t;
+
+static void put_numbers(json_t *o, const field_t *field, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    put(o, field[i].name, number(field[i].value));
+  }
+}
+
 static void put_place(json_t *o, const prof_place_t *p) {
   put(o, "function", text(p->function));
   put(o, "module", text(p->module));
@@ -40,10 +51,7 @@ static void put_place(json_t *o, const prof_place_t *p) {
 }
 
 static void put_cost(json_t *o, const prof_cost_t *c) {
-  const struct {
-    const char *name;
-    uint64_t value;
-  } FIELDS[] = {
+  const field_t fields[] = {
       {"wait_ns", c->wait_ns},
       {"wait_max_ns", c->wait_max_ns},
       {"wait_p50_ns", prof_wait_quantile(c, 0.5)},
@@ -69,9 +77,7 @@ static void put_cost(json_t *o, const prof_cost_t *c) {
       {"sampled_cycles", c->samples[2]},
       {"sampled_page_faults", c->samples[3]},
   };
-  for (size_t i = 0; i < CIRA_COUNT(FIELDS); i++) {
-    put(o, FIELDS[i].name, number(FIELDS[i].value));
-  }
+  put_numbers(o, fields, CIRA_COUNT(fields));
   put(o, "accuracy", ratio(prof_accuracy(c)));
   put(o, "coverage", ratio(prof_coverage(c)));
   put(o, "timeliness", ratio(prof_timeliness(c)));
@@ -100,17 +106,32 @@ static json_t *site_json(const prof_report_t *r, const prof_site_t *site) {
 
 static json_t *stream_json(const prof_stream_site_t *s) {
   json_t *o = json_object();
+  const field_t fields[] = {
+      {"streams", s->streams},          {"elements", s->walked},
+      {"elements_announced", s->count}, {"bytes", s->bytes},
+      {"refills", s->refills},          {"requests", s->asked},
+      {"requests_used", s->used},       {"requests_late", s->late},
+      {"wait_ns", s->wait_ns},
+  };
   put_place(o, &s->place);
   put(o, "kind", text(prof_stream_name(s->kind)));
-  put(o, "streams", number(s->streams));
-  put(o, "elements", number(s->walked));
-  put(o, "elements_announced", number(s->count));
-  put(o, "bytes", number(s->bytes));
-  put(o, "refills", number(s->refills));
-  put(o, "requests", number(s->asked));
-  put(o, "requests_used", number(s->used));
-  put(o, "requests_late", number(s->late));
-  put(o, "wait_ns", number(s->wait_ns));
+  put_numbers(o, fields, CIRA_COUNT(fields));
+  return o;
+}
+
+static json_t *call_json(const prof_call_site_t *c) {
+  json_t *o = json_object();
+  const field_t fields[] = {
+      {"accesses", c->accesses}, {"accesses_here", c->here},
+      {"bytes", c->bytes},       {"waits", c->waits},
+      {"wait_ns", c->wait_ns},   {"wait_max_ns", c->wait_max_ns},
+      {"failed", c->failed},
+  };
+  put_place(o, &c->place);
+  put(o, "call", text(prof_call_name(c->kind)));
+  put_numbers(o, fields, CIRA_COUNT(fields));
+  put(o, "coverage", ratio(prof_call_coverage(c)));
+  put(o, "timeliness", ratio(prof_call_timeliness(c)));
   return o;
 }
 
@@ -152,6 +173,11 @@ void prof_json_write(const prof_report_t *r, FILE *out) {
     json_array_append_new(list, stream_json(&r->sites->streams[i]));
   }
   put(o, "streams", list);
+  list = json_array();
+  for (uint64_t i = 0; i < r->sites->call_count && i < r->top; i++) {
+    json_array_append_new(list, call_json(&r->sites->calls[i]));
+  }
+  put(o, "requests", list);
   json_dumpf(o, out, JSON_INDENT(2));
   fputc('\n', out);
   json_decref(o);

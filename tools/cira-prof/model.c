@@ -165,6 +165,9 @@ static bool take_records(prof_model_t *m, const cira_profile_view_t *v,
       prof_stream_t s = {(const cira_profile_stream_t *)v->records + i, v->tid,
                          process};
       ok = PUSH(m->streams, m->stream_count, s);
+    } else if (v->kind == CIRA_PROFILE_CALLS) {
+      prof_calls_t c = {(const cira_profile_calls_t *)v->records + i, process};
+      ok = PUSH(m->calls, m->call_count, c);
     } else {
       const cira_profile_sample_t *s =
           (const cira_profile_sample_t *)v->records + i;
@@ -262,6 +265,7 @@ void prof_model_free(prof_model_t *m) {
   free(m->events);
   free(m->streams);
   free(m->samples);
+  free(m->calls);
   free(m->marks);
   cira_profile_file_close(&m->file);
   *m = (prof_model_t){0};

@@ -49,6 +49,11 @@ typedef struct {
 } prof_sample_t;
 
 typedef struct {
+  const cira_profile_calls_t *c;
+  uint32_t process;
+} prof_calls_t;
+
+typedef struct {
   uint64_t time_ns;
   int32_t tid;
   uint32_t process;
@@ -61,8 +66,10 @@ typedef struct {
   prof_event_t *events; /* in order of time */
   prof_stream_t *streams;
   prof_sample_t *samples;
+  prof_calls_t *calls;
   prof_mark_t *marks;
-  uint64_t process_count, event_count, stream_count, sample_count, mark_count;
+  uint64_t process_count, event_count, stream_count, sample_count, call_count,
+      mark_count;
   uint64_t start_ns, end_ns; /* of the time line */
 } prof_model_t;
 

@@ -294,6 +294,35 @@ static bool stream_count(prof_sites_t *s, const prof_stream_t *st) {
   return true;
 }
 
+static bool call_count(prof_sites_t *s, const prof_calls_t *call) {
+  const cira_profile_calls_t *r = call->c;
+  const prof_place_t *place =
+      prof_symbols_at(s->symbols, call->process, r->ip, true);
+  prof_call_site_t *site = NULL;
+  for (uint64_t i = 0; i < s->call_count && site == NULL; i++) {
+    if (s->calls[i].kind == r->kind && same_place(&s->calls[i].place, place)) {
+      site = &s->calls[i];
+    }
+  }
+  if (site == NULL) {
+    void *more = reallocarray(s->calls, s->call_count + 1, sizeof *s->calls);
+    if (more == NULL) {
+      return false;
+    }
+    s->calls = more;
+    site = &s->calls[s->call_count++];
+    *site = (prof_call_site_t){.place = *place, .kind = r->kind};
+  }
+  site->accesses += r->accesses;
+  site->bytes += r->bytes;
+  site->here += r->here;
+  site->waits += r->waits;
+  site->wait_ns += r->wait_ns;
+  site->wait_max_ns = cira__max_u64(site->wait_max_ns, r->wait_max_ns);
+  site->failed += r->failed;
+  return true;
+}
+
 static int by_wait(const void *a, const void *b) {
   const prof_cost_t *x = &((const prof_site_t *)a)->cost;
   const prof_cost_t *y = &((const prof_site_t *)b)->cost;
@@ -311,6 +340,16 @@ static int stream_by_wait(const void *a, const void *b) {
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
+static int call_by_wait(const void *a, const void *b) {
+  const prof_call_site_t *x = a, *y = b;
+  uint64_t wx = x->wait_ns, wy = y->wait_ns;
+  if (wx == wy) {
+    wx = x->accesses;
+    wy = y->accesses;
+  }
+  return wx < wy ? 1 : wx > wy ? -1 : 0;
+}
+
 cira_status_t prof_sites_build(const prof_model_t *m, prof_sites_t *out) {
   prof_sites_t *s = out;
   index_t x = {0};
@@ -325,6 +364,9 @@ cira_status_t prof_sites_build(const prof_model_t *m, prof_sites_t *out) {
   }
   for (uint64_t i = 0; ok && i < m->stream_count; i++) {
     ok = stream_count(s, &m->streams[i]);
+  }
+  for (uint64_t i = 0; ok && i < m->call_count; i++) {
+    ok = call_count(s, &m->calls[i]);
   }
   free(x.slot);
   free(pages.slot);
@@ -342,6 +384,9 @@ cira_status_t prof_sites_build(const prof_model_t *m, prof_sites_t *out) {
   if (s->stream_count > 0) {
     qsort(s->streams, s->stream_count, sizeof *s->streams, stream_by_wait);
   }
+  if (s->call_count > 0) {
+    qsort(s->calls, s->call_count, sizeof *s->calls, call_by_wait);
+  }
   s->newer_files = prof_symbols_newer(s->symbols);
   return CIRA_OK;
 }
@@ -349,6 +394,7 @@ cira_status_t prof_sites_build(const prof_model_t *m, prof_sites_t *out) {
 void prof_sites_free(prof_sites_t *s) {
   free(s->sites);
   free(s->streams);
+  free(s->calls);
   prof_symbols_free(s->symbols);
   *s = (prof_sites_t){0};
 }

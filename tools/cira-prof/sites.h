@@ -13,6 +13,7 @@
 #define PROF_LOG2S 48u
 #define PROF_STREAM_KINDS 5u
 #define PROF_SAMPLE_KINDS 4u
+#define PROF_CALL_KINDS 8u
 #define PROF_TIERS 3u
 
 typedef enum {
@@ -56,10 +57,18 @@ typedef struct {
   uint64_t streams, count, walked, refills, asked, used, late, wait_ns, bytes;
 } prof_stream_site_t;
 
+/* All accesses that one call of cira/async.h makes. */
+typedef struct {
+  prof_place_t place;
+  uint32_t kind;
+  uint64_t accesses, bytes, here, waits, wait_ns, wait_max_ns, failed;
+} prof_call_site_t;
+
 typedef struct {
   prof_site_t *sites; /* the longest waiting first */
   prof_stream_site_t *streams;
-  uint64_t site_count, stream_count;
+  prof_call_site_t *calls;
+  uint64_t site_count, stream_count, call_count;
   prof_cost_t total;
   uint64_t distinct_pages; /* that were fetched or made */
   /* pages that came back: how many pages came between, by powers of two */
@@ -78,6 +87,7 @@ char *prof_site_name(const prof_site_t *site, char *buf, size_t bytes);
 char *prof_place_name(const prof_place_t *place, char *buf, size_t bytes);
 const char *prof_pattern_name(prof_pattern_t pattern);
 const char *prof_stream_name(uint32_t kind);
+const char *prof_call_name(uint32_t kind);
 const char *prof_tier_name(uint32_t tier);
 
 /* Ratios in percent; -1: nothing to tell from. Accuracy: of the pages read
@@ -86,6 +96,10 @@ const char *prof_tier_name(uint32_t tier);
 double prof_accuracy(const prof_cost_t *c);
 double prof_coverage(const prof_cost_t *c);
 double prof_timeliness(const prof_cost_t *c);
+/* Of the accesses of a call, those whose bytes were here; of the others, those
+ * that nobody waited for. */
+double prof_call_coverage(const prof_call_site_t *c);
+double prof_call_timeliness(const prof_call_site_t *c);
 /* Upper bound of the time that a share (0..1) of the faults waited at most. */
 uint64_t prof_wait_quantile(const prof_cost_t *c, double share);
 

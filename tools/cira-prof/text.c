@@ -166,6 +166,31 @@ static void write_streams(const prof_report_t *r, FILE *out) {
   }
 }
 
+/* Mean of one wait; "-" without any. */
+static const char *mean_text(uint64_t ns, uint64_t waits, char *t, size_t n) {
+  return waits == 0 ? "-" : prof_time_text(ns / waits, t, n);
+}
+
+static void write_calls(const prof_report_t *r, FILE *out) {
+  if (r->sites->call_count == 0) {
+    return;
+  }
+  fprintf(out, "\n%9s %9s %12s %14s %8s %4s %4s  %-11s %s\n", "wait", "waits",
+          "accesses", "bytes", "mean", "cov.", "time", "call", "where");
+  for (uint64_t i = 0; i < r->sites->call_count && i < r->top; i++) {
+    const prof_call_site_t *c = &r->sites->calls[i];
+    char t[32], mean[32], cov[8], tim[8], name[256];
+    fprintf(
+        out,
+        "%9s %9" PRIu64 " %12" PRIu64 " %14" PRIu64 " %8s %4s %4s  %-11s %s\n",
+        prof_time_text(c->wait_ns, t, sizeof t), c->waits, c->accesses,
+        c->bytes, mean_text(c->wait_ns, c->waits, mean, sizeof mean),
+        prof_percent_text(prof_call_coverage(c), cov, sizeof cov),
+        prof_percent_text(prof_call_timeliness(c), tim, sizeof tim),
+        prof_call_name(c->kind), prof_place_name(&c->place, name, sizeof name));
+  }
+}
+
 static void write_samples(const prof_report_t *r, FILE *out) {
   static const char *const NAMES[] = {"", "cache misses", "cycles",
                                       "page faults"};
@@ -215,6 +240,7 @@ void prof_text_write(const prof_report_t *r, FILE *out) {
   if (shown == 0) {
     fprintf(out, "nothing waited for far memory\n");
   }
+  write_calls(r, out);
   write_streams(r, out);
   write_samples(r, out);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,10 +184,20 @@ static void test_kinds(void **state) {
   assert_string_equal(prof_stream_name(sites.streams[0].kind), "chain");
 }
 
-static void test_empty(void **state) {
-  (void)state;
-  read_back();
-  assert_int_equal(sites.site_count, 0);
+static void call(uint64_t ip, uint64_t here_count, uint64_t wait_ns) {
+  cira_profile_calls_t c = {.ip = ip,
+                            .kind = CIRA_PROFILE_LOAD,
+                            .accesses = 4,
+                            .bytes = 32,
+                            .here = here_count,
+                            .waits = wait_ns != 0,
+                            .wait_ns = wait_ns,
+                            .failed = wait_ns == 900};
+  cira__profile_calls(&c);
+}
+
+/* Every kind of report, one after the other. */
+static char *reports(void) {
   char *text = NULL;
   size_t bytes = 0;
   FILE *out = open_memstream(&text, &bytes);
@@ -196,6 +207,57 @@ static void test_empty(void **state) {
   prof_json_write(&r, out);
   prof_trace_write(&model, sites.symbols, 0, out);
   fclose(out);
+  assert_non_null(text);
+  return text;
+}
+
+/* Sites add up over calls, and over a fork; more of them than are kept at hand
+ * cost records, not counts. */
+static void test_calls(void **state) {
+  (void)state;
+  uint64_t ip = (uint64_t)(uintptr_t)&here + 1;
+  int status = 1;
+  for (uint64_t i = 0; i < 1000; i++) {
+    call(ip, 1, i < 300 ? 100 : 0);
+    call(4096 + i, 4, 0); /* no code is there */
+  }
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) {
+    call(ip, 0, 900);
+    _exit(0);
+  }
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  call(ip, 4, 0);
+  read_back();
+  assert_int_equal(sites.call_count, 1001);
+  const prof_call_site_t *c = &sites.calls[0], *nowhere = &sites.calls[1];
+  assert_string_equal(c->place.function, "here");
+  assert_string_equal(prof_call_name(c->kind), "load");
+  assert_int_equal(c->accesses, 1002 * 4);
+  assert_int_equal(c->bytes, 1002 * 32);
+  assert_int_equal(c->here, 1004);
+  assert_int_equal(c->waits, 301);
+  assert_int_equal(c->wait_ns, 300 * 100 + 900);
+  assert_int_equal(c->wait_max_ns, 900);
+  assert_int_equal(c->failed, 1);
+  assert_float_equal(prof_call_coverage(c), 100.0 * 1004 / 4008, 0.01);
+  assert_float_equal(prof_call_timeliness(c), 100.0 * 2703 / 3004, 0.01);
+  assert_int_equal(nowhere->accesses, 4);
+  assert_float_equal(prof_call_timeliness(nowhere), -1, 0.01);
+  char *text = reports();
+  assert_non_null(strstr(text, "4008"));
+  assert_non_null(strstr(text, "<h2>Requests</h2>"));
+  assert_non_null(strstr(text, "\"accesses_here\": 1004"));
+  free(text);
+}
+
+static void test_empty(void **state) {
+  (void)state;
+  read_back();
+  assert_int_equal(sites.site_count, 0);
+  char *text = reports();
   assert_non_null(strstr(text, "nothing waited for far memory"));
   free(text);
 }
@@ -207,6 +269,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_late, begin, end),
       cmocka_unit_test_setup_teardown(test_orders, begin, end),
       cmocka_unit_test_setup_teardown(test_kinds, begin, end),
+      cmocka_unit_test_setup_teardown(test_calls, begin, end),
       cmocka_unit_test_setup_teardown(test_empty, begin, end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL) == 0 ? 0 : 1;
