@@ -41,6 +41,7 @@ def info_refuses(c):
     c.refused([INFO, "extra"], 2, "extra")
     c.refused([INFO, "--measure", "--far", "what:ever"], 2, "what:ever")
     c.refused([INFO, "--save"], 2, "add --measure")
+    c.refused([INFO, "--once"], 2, "--measure")
     c.refused([INFO, "--measure=m.json", "--save"], 2, "without a file")
     c.refused([INFO, "--stats", "/etc/passwd"], 1, "/etc/passwd", "counters file")
     c.refused([INFO, "--stats", "/no/such"], 1, "/no/such")
@@ -53,7 +54,7 @@ MODEL = {"llc_latency_ns", "local_latency_ns", "far_latency_ns", "local_bytes_pe
 @case
 def info_measure(c):
     """The model is whole, and all that it lacks is named with the reason."""
-    text = c.run([INFO, f"--measure={c.path('m.json')}"], 0).stdout
+    text = c.run([INFO, "--once", f"--measure={c.path('m.json')}"], 0).stdout
     assert "GB/s" in text and "page miss" in text and "node0" in text, text
     with open(c.path("m.json"), encoding="ascii") as f:
         model = json.load(f)
@@ -76,9 +77,9 @@ def info_measure_places(c):
     """The first place gives the model; requests in flight only where there
     are requests."""
     _, url = c.server(f"unix:{c.path('unix.sock')}")
-    out = c.run([INFO, "--measure", "--json", "--far", url, "--far", "host:"], 0).stdout
+    out = c.run([INFO, "--measure", "--once", "--json", "--far", url, "--far", "host:"], 0).stdout
     assert json.loads(out)["pages_in_flight"] >= 1, out
-    out = c.run([INFO, "--measure", "--json"], 0, env=dict(os.environ, CIRA_FAR="host:")).stdout
+    out = c.run([INFO, "--measure", "--once", "--json"], 0, env=dict(os.environ, CIRA_FAR="host:")).stdout
     assert "pages_in_flight" not in json.loads(out), out
 
 
@@ -87,7 +88,7 @@ def info_measure_for_compiler(c):
     """cira-opt reads the measured model and reckons with it."""
     opt = os.path.join(t.BIN, "cira-opt")
     t.need(opt, "cira-opt")
-    c.run([INFO, f"--measure={c.path('m.json')}", "--far", "host:"], 0)
+    c.run([INFO, "--once", f"--measure={c.path('m.json')}", "--far", "host:"], 0)
     with open(c.path("m.json"), encoding="ascii") as f:
         far_ns = json.load(f)["far_latency_ns"]
     code = ("func.func @f(%a: memref<?xf32>, %n: index) {\n %c0 = arith.constant 0 : index\n"
@@ -104,7 +105,7 @@ def info_measure_for_compiler(c):
 def info_measure_saves(c):
     """The model is where cira-cc looks, in folders that are made."""
     env = dict(os.environ, XDG_CONFIG_HOME=c.path("config"))
-    done = c.run([INFO, "--measure", "--save", "--far", "host:"], 0, env=env)
+    done = c.run([INFO, "--measure", "--once", "--save", "--far", "host:"], 0, env=env)
     path = c.path("config/cira/machine.json")
     assert f"cira-info: wrote {path}" in done.stderr, done.stderr
     with open(path, encoding="ascii") as f:

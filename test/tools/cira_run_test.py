@@ -198,6 +198,21 @@ def script_static_interpreter(c):
     c.refused([RUN, c.path("script")], 126, "statically linked")
 
 
+@case
+def huge_pages(c):
+    """The runtime backs large blocks that stay local with huge pages."""
+    path = "/sys/kernel/mm/transparent_hugepage/enabled"
+    if not os.path.exists(path) or "[never]" in open(path, encoding="ascii").read():
+        raise t.Skip("this machine gives no huge pages")
+    program = os.path.join(t.BIN, "tools-huge")
+    for on in (True, False):
+        env = {**os.environ, "CIRA_HUGE": "on" if on else "off"}
+        done = c.run([RUN, "--local", "256m", program], 0, env=env)
+        kib = int(done.stdout)
+        always = "[always]" in open(path, encoding="ascii").read()
+        assert (kib > 0) == on or always, f"CIRA_HUGE={env['CIRA_HUGE']}: {kib} KiB"
+
+
 # ---- transparency -------------------------------------------------------------
 
 @case

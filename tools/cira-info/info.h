@@ -27,14 +27,16 @@ typedef struct {
   size_t url_count;
   const char *token_file; /* NULL = none */
   const char *bindir;     /* where cira-memd is */
+  bool once;              /* believe the first measurement */
 } info_measure_options_t;
 
 /* Measures this machine and the far places; takes seconds.
  *   out   an object: machine_model (what the compiler reads, the fields of
  *         #cira.machine and nothing else), left_out_of_the_model (the others
  *         with the reason), caches, memory, places.
- * Returns CIRA_OK; what the fabric said when a place does not answer. Where
- * nobody serves shm: a server is started for the time. */
+ * Returns CIRA_OK; CIRA_E_BUSY when measurements disagree; what the fabric said
+ * when a place does not answer. Where nobody serves shm: a server is started
+ * for the time. */
 CIRA_MUST_USE cira_status_t info_measure(const info_measure_options_t *o,
                                          json_t **out);
 

@@ -38,7 +38,9 @@ static const char HELP[] =
     "                          reads (cira-opt --cira-machine=FILE) to\n"
     "                          FILE; with --json, print it. What cannot\n"
     "                          be measured here is left out of it, and\n"
-    "                          the text says why\n"
+    "                          the text says why. It is measured until\n"
+    "                          two measurements agree, four times at most\n"
+    "  -1, --once              with --measure: believe the first one\n"
     "  -S, --save              with --measure: write the model where cira-cc\n"
     "                          looks for it, "
     "$XDG_CONFIG_HOME/cira/machine.json\n"
@@ -58,7 +60,7 @@ static const char HELP[] =
     "\n"
     "Exit status:\n"
     "0 on success; 1 when something asked for could not be measured or\n"
-    "read; 2 for a wrong option.\n"
+    "read, or measurements disagree; 2 for a wrong option.\n"
     "\n"
     "Examples:\n"
     "  cira-info\n"
@@ -69,6 +71,7 @@ static const char HELP[] =
 static const struct option LONG_OPTIONS[] = {
     {"measure", optional_argument, NULL, 'm'},
     {"save", no_argument, NULL, 'S'},
+    {"once", no_argument, NULL, '1'},
     {"far", required_argument, NULL, 'f'},
     {"token-file", required_argument, NULL, 't'},
     {"stats", required_argument, NULL, 's'},
@@ -175,6 +178,7 @@ static void print_all(json_t *all, bool as_json) {
 typedef struct {
   bool measure;
   bool save;
+  bool once;
   bool json;
   const char *model_file; /* NULL = none */
   const char *stats;
@@ -185,7 +189,7 @@ typedef struct {
 
 static void parse_options(int argc, char **argv, options_t *o) {
   int c;
-  while ((c = getopt_long(argc, argv, "m::Sf:t:s:jhV", LONG_OPTIONS, NULL)) !=
+  while ((c = getopt_long(argc, argv, "m::S1f:t:s:jhV", LONG_OPTIONS, NULL)) !=
          -1) {
     switch (c) {
     case 'm':
@@ -194,6 +198,9 @@ static void parse_options(int argc, char **argv, options_t *o) {
       break;
     case 'S':
       o->save = true;
+      break;
+    case '1':
+      o->once = true;
       break;
     case 'f':
       if (o->url_count == URL_MAX_COUNT) {
@@ -237,6 +244,10 @@ static void parse_options(int argc, char **argv, options_t *o) {
     fputs("cira-info: --save says where --measure writes; add --measure, "
           "without a file\n",
           stderr);
+    exit(2);
+  }
+  if (o->once && !o->measure) {
+    fputs("cira-info: --once is about --measure; add that\n", stderr);
     exit(2);
   }
   if (o->url_count != 0 && !o->measure) {
@@ -305,7 +316,8 @@ static cira_status_t measure(const options_t *o, json_t **out) {
       .url_count = o->url_count,
       .token_file =
           o->token_file != NULL ? o->token_file : getenv("CIRA_TOKEN_FILE"),
-      .bindir = bindir};
+      .bindir = bindir,
+      .once = o->once};
   const char *path = o->save ? default_model_file() : o->model_file;
   if (o->save && path == NULL) {
     return cira__fail(CIRA_E_INVALID,

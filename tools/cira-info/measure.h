@@ -4,8 +4,8 @@
  * #cira.machine; a figure that nobody set stays out of the model, with the
  * reason beside it.
  * Threads: one, and a second that measure_local.c starts and joins.
- * Reading order: measure.c (order of things, the model), measure_local.c,
- * measure_far.c.
+ * Reading order: measure.c (order of things, the model), agree.c,
+ * measure_local.c, measure_far.c.
  */
 #ifndef CIRA_INFO_MEASURE_H
 #define CIRA_INFO_MEASURE_H
@@ -46,6 +46,13 @@ void info__measure_local(info_model_t *m, json_t *report);
 /* Each far place of `o`, or the default one; the first gives the model. */
 CIRA_MUST_USE cira_status_t info__measure_far(const info_measure_options_t *o,
                                               info_model_t *m, json_t *report);
+
+/* Whether two measurements are of the same machine, undisturbed: every time and
+ * rate within a factor of its own. Else *out_worst is the figure that differs
+ * most, measured against its factor. */
+bool info__models_agree(const info_model_t *a, const info_model_t *b,
+                        info_figure_t *out_worst);
+const char *info__figure_name(info_figure_t figure);
 
 /* The median; sorts `sample`. count > 0. */
 double info__median(double *sample, size_t count);

@@ -350,7 +350,7 @@ static void hand_over(desk_t *d, void (*work)(desk_t *)) {
  * processor `other`; 0 when the second thread cannot be had. */
 static double sync_ns(int other) {
   static double sample[HANDOVER_TRIALS];
-  static desk_t desk;
+  desk_t desk = {0};
   pthread_t helper;
   pthread_attr_t attr;
   cpu_set_t set;
