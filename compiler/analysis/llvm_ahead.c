@@ -78,28 +78,40 @@ static MlirValue passed(MlirOperation op, intptr_t way, intptr_t index) {
   return mlirOperationGetOperand(op, first + index);
 }
 
+typedef struct edge_search {
+  const cira_llvm_loops_t *loops;
+  int64_t number;
+  bool inside;
+  int skip;
+  MlirOperation branch; /* found; null: not yet */
+  intptr_t way;
+} edge_search_t;
+
+static bool is_edge(void *context, MlirOperation branch, intptr_t way) {
+  edge_search_t *e = context;
+  if (cira_llvm_loop_contains(e->loops, e->number,
+                              mlirOperationGetBlock(branch)) == e->inside &&
+      e->skip-- == 0) {
+    e->branch = branch;
+    e->way = way;
+  }
+  return mlirOperationIsNull(e->branch);
+}
+
 /* The `skip`-th value that is handed to an argument, from blocks inside
  * (`inside`) or outside of loop `number`, and the branch that does it; null:
  * there are no more. */
 static MlirValue incoming_at(const cira_llvm_loops_t *loops, MlirValue argument,
                              int64_t number, bool inside, int skip,
                              MlirOperation *out_branch) {
-  MlirBlock to = mlirBlockArgumentGetOwner(argument);
-  intptr_t index = mlirBlockArgumentGetArgNumber(argument);
-  MlirBlock block =
-      mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
-  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
-    MlirOperation last = cira__terminator(block);
-    for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(last); i++) {
-      if (mlirBlockEqual(mlirOperationGetSuccessor(last, i), to) &&
-          cira_llvm_loop_contains(loops, number, block) == inside &&
-          skip-- == 0) {
-        *out_branch = last;
-        return passed(last, i, index);
-      }
-    }
+  edge_search_t e = {
+      .loops = loops, .number = number, .inside = inside, .skip = skip};
+  ciraBlockVisitPredecessors(mlirBlockArgumentGetOwner(argument), is_edge, &e);
+  if (mlirOperationIsNull(e.branch)) {
+    return (MlirValue){NULL};
   }
-  return (MlirValue){NULL};
+  *out_branch = e.branch;
+  return passed(e.branch, e.way, mlirBlockArgumentGetArgNumber(argument));
 }
 
 static MlirValue incoming(const cira_ahead_t *a, MlirValue argument,
@@ -323,16 +335,37 @@ static int visit_alias(cira_ahead_t *a, MlirValue value, MlirValue stands_for,
                           .step = step});
 }
 
+/* The op that moves the value on by as much in each iteration, if only the
+ * program knows by how much: value + amount, amount the same in the loop. */
+static MlirOperation mover_of(const cira_ahead_t *a, MlirValue value) {
+  MlirOperation op = {NULL}, none = {NULL};
+  MlirValue next = incoming(a, value, a->level, true, 0);
+  bool moves = !mlirValueIsNull(next) &&
+               mlirValueIsNull(incoming(a, value, a->level, true, 1)) &&
+               (cira__def_is(next, "llvm.getelementptr", &op) ||
+                cira__def_is(next, "llvm.add", &op)) &&
+               mlirOperationGetNumOperands(op) == 2 &&
+               mlirValueEqual(mlirOperationGetOperand(op, 0), value);
+  MlirValue by = moves ? mlirOperationGetOperand(op, 1) : value;
+  return moves && mlirTypeIsAInteger(mlirValueGetType(by)) &&
+                 mlirIntegerTypeGetWidth(mlirValueGetType(by)) == 64 &&
+                 !in_loop(a, a->level, by)
+             ? op
+             : none;
+}
+
 static int visit_argument(cira_ahead_t *a, MlirValue value) {
   intptr_t index = mlirBlockArgumentGetArgNumber(value);
   a->why = NULL;
   if (is_header_of(a, value, a->level)) {
     int64_t step = cira_llvm_loop_step(a->loops, a->level, index);
-    if (!step) {
+    MlirOperation mover = step ? (MlirOperation){NULL} : mover_of(a, value);
+    if (!step && mlirOperationIsNull(mover)) {
       return fail(a, "the address follows from the iteration before");
     }
     return add_value(a, (cira_ahead_value_t){.value = value,
                                              .kind = cira_ahead_counter,
+                                             .op = mover,
                                              .alias = -1,
                                              .base = -2,
                                              .step = step});
@@ -416,7 +449,7 @@ static int64_t row_loop(const cira_ahead_t *a) {
 static int counter_under(const cira_ahead_t *a, MlirValue value) {
   for (int depth = 0; depth < 8; depth++) {
     int at = find_value(a, value);
-    if (at >= 0 && is_header_of(a, value, row_loop(a)) &&
+    if (at >= 0 && is_header_of(a, value, row_loop(a)) && a->values[at].step &&
         (a->values[at].kind == cira_ahead_scanned ||
          a->values[at].kind == cira_ahead_counter)) {
       return at;

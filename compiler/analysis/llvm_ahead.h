@@ -39,7 +39,9 @@ typedef enum {
 typedef struct cira_ahead_value {
   MlirValue value;
   cira_ahead_kind_t kind;
-  MlirOperation op; /* of the last four kinds, and of cira_ahead_last */
+  MlirOperation op; /* of the last four kinds, and of cira_ahead_last; of a
+                       counter whose step only the program knows: the op that
+                       adds it */
   int alias;        /* number of another value; -1 */
   int base;         /* of a load, and of cira_ahead_last; see above */
   int level;        /* loads in a row that lead to it */

@@ -241,7 +241,7 @@ static bool give_rooms(cira_il_plan_t *p) {
   give_room(p, 8);
   give_room(p, 4);
   p->code_slot = p->slot_bytes;
-  p->slot_bytes += p->chain.count > 1 || p->entry_count > 1 ? 4 : 0;
+  p->slot_bytes += 4;
   give_room(p, 2);
   give_room(p, 1);
   p->slot_bytes = (p->slot_bytes + 7) / 8 * 8;

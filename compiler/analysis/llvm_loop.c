@@ -233,14 +233,12 @@ void cira_llvm_loops_fini(cira_llvm_loops_t *loops) {
   loops->count = 0;
 }
 
-MlirOperation cira_llvm_find_last(const cira_llvm_loops_t *loops,
-                                  MlirOperation load) {
-  int64_t wanted, number;
+/* The call of `name` whose first operand is that number. */
+static MlirOperation find_marker(const cira_llvm_loops_t *loops,
+                                 const char *name, int64_t wanted) {
+  int64_t number;
   MlirBlock block =
       mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
-  if (!cira__fact_number(load, "last", &wanted)) {
-    return (MlirOperation){NULL};
-  }
   for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
     MlirOperation op = mlirBlockGetFirstOperation(block);
     for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
@@ -250,8 +248,8 @@ MlirOperation cira_llvm_find_last(const cira_llvm_loops_t *loops,
               : mlirAttributeGetNull();
       if (!mlirAttributeIsNull(callee) &&
           mlirStringRefEqual(mlirFlatSymbolRefAttrGetValue(callee),
-                             cira__str("cira.last")) &&
-          mlirOperationGetNumOperands(op) == 3 &&
+                             cira__str(name)) &&
+          mlirOperationGetNumOperands(op) >= 2 &&
           ciraValueGetConstant(mlirOperationGetOperand(op, 0), &number) &&
           number == wanted) {
         return op;
@@ -259,4 +257,21 @@ MlirOperation cira_llvm_find_last(const cira_llvm_loops_t *loops,
     }
   }
   return (MlirOperation){NULL};
+}
+
+MlirOperation cira_llvm_find_last(const cira_llvm_loops_t *loops,
+                                  MlirOperation load) {
+  int64_t wanted;
+  MlirOperation found = {NULL};
+  if (cira__fact_number(load, "last", &wanted)) {
+    found = find_marker(loops, "cira.last", wanted);
+  }
+  return mlirOperationIsNull(found) || mlirOperationGetNumOperands(found) == 3
+             ? found
+             : (MlirOperation){NULL};
+}
+
+MlirOperation cira_llvm_find_count(const cira_llvm_loops_t *loops,
+                                   int64_t number) {
+  return find_marker(loops, "cira.count", number);
 }

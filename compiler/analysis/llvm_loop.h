@@ -71,6 +71,10 @@ int64_t cira_llvm_loop_runs_percent(const cira_llvm_loops_t *loops,
 MlirOperation cira_llvm_find_last(const cira_llvm_loops_t *loops,
                                   MlirOperation load);
 
+/* The call of cira.count for loop `number`; null if there is none. */
+MlirOperation cira_llvm_find_count(const cira_llvm_loops_t *loops,
+                                   int64_t number);
+
 /* An entry of `cira.facts`: a number, a unit, a text. */
 bool cira__fact_number(MlirOperation op, const char *name, int64_t *out_number);
 bool cira__fact_has(MlirOperation op, const char *name);

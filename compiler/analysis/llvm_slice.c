@@ -7,6 +7,8 @@
 
 enum { reach_max = 128 };
 
+static const char follows[] = "the address follows from the iteration before";
+
 /* ---- back from an address -------------------------------------------------
  */
 
@@ -26,6 +28,8 @@ static bool has(const MlirOperation *ops, int count, MlirOperation op) {
 
 static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
                   MlirValue value);
+static bool visit_guarded(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                          MlirOperation op);
 
 static bool visit_operands(const cira_llvm_loops_t *loops, cira_slice_t *slice,
                            MlirOperation op) {
@@ -95,11 +99,11 @@ static MlirValue passed(MlirOperation op, intptr_t way, intptr_t index) {
   return mlirOperationGetOperand(op, first + index);
 }
 
-/* What an argument of the header of loop `number` is in the first iteration;
- * null if several blocks lead there. */
-static MlirValue entry_value(const cira_llvm_loops_t *loops, int64_t number,
-                             intptr_t index) {
-  MlirValue found = {NULL};
+/* The only edge that leads to the header of loop `number` from blocks inside,
+ * or from others; null if there are several. */
+static MlirOperation edge_to(const cira_llvm_loops_t *loops, int64_t number,
+                             bool inside, intptr_t *out_way) {
+  MlirOperation found = {NULL};
   MlirBlock block =
       mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
   for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
@@ -107,15 +111,30 @@ static MlirValue entry_value(const cira_llvm_loops_t *loops, int64_t number,
     for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(last); i++) {
       if (mlirBlockEqual(mlirOperationGetSuccessor(last, i),
                          loops->items[number].header) &&
-          !cira_llvm_loop_contains(loops, number, block)) {
-        if (!mlirValueIsNull(found)) {
-          return (MlirValue){NULL};
+          cira_llvm_loop_contains(loops, number, block) == inside) {
+        if (!mlirOperationIsNull(found)) {
+          return (MlirOperation){NULL};
         }
-        found = passed(last, i, index);
+        found = last;
+        *out_way = i;
       }
     }
   }
   return found;
+}
+
+static MlirValue handed(const cira_llvm_loops_t *loops, int64_t number,
+                        MlirValue argument, bool inside) {
+  intptr_t way;
+  MlirOperation edge = edge_to(loops, number, inside, &way);
+  return mlirOperationIsNull(edge)
+             ? (MlirValue){NULL}
+             : passed(edge, way, mlirBlockArgumentGetArgNumber(argument));
+}
+
+MlirValue cira_slice_next(const cira_llvm_loops_t *loops, int64_t number,
+                          MlirValue argument) {
+  return handed(loops, number, argument, true);
 }
 
 static bool visit_inner(const cira_llvm_loops_t *loops, cira_slice_t *slice,
@@ -125,14 +144,30 @@ static bool visit_inner(const cira_llvm_loops_t *loops, cira_slice_t *slice,
       return true;
     }
   }
-  MlirValue entry =
-      entry_value(loops, number, mlirBlockArgumentGetArgNumber(value));
+  MlirValue entry = handed(loops, number, value, false);
   if (mlirValueIsNull(entry) || slice->inner_count == cira_slice_loads_max) {
     return fail(slice, "the address is one of several, by a condition");
   }
   slice->inner[slice->inner_count] = value;
   slice->entries[slice->inner_count++] = entry;
   return visit(loops, slice, entry);
+}
+
+static bool visit_recurrence(const cira_llvm_loops_t *loops,
+                             cira_slice_t *slice, MlirValue value) {
+  for (int i = 0; i < slice->recurrence_count; i++) {
+    if (mlirValueEqual(slice->recurrences[i], value)) {
+      return true;
+    }
+  }
+  MlirValue next = handed(loops, slice->loop, value, true);
+  if (mlirValueIsNull(next) ||
+      slice->recurrence_count == cira_slice_recurrences_max) {
+    return fail(slice, follows);
+  }
+  slice->recurrences[slice->recurrence_count] = value;
+  slice->nexts[slice->recurrence_count++] = next;
+  return visit(loops, slice, next) || fail(slice, follows);
 }
 
 static bool visit_argument(const cira_llvm_loops_t *loops, cira_slice_t *slice,
@@ -149,7 +184,7 @@ static bool visit_argument(const cira_llvm_loops_t *loops, cira_slice_t *slice,
   }
   if (!cira_llvm_loop_step(loops, slice->loop,
                            mlirBlockArgumentGetArgNumber(value))) {
-    return fail(slice, "the address follows from the iteration before");
+    return visit_recurrence(loops, slice, value);
   }
   slice->counter_count++;
   return true;
@@ -174,7 +209,7 @@ static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
   if (ciraOperationHasName(op, "llvm.load")) {
     return cira_llvm_block_loop(block) == slice->loop
                ? visit_load(loops, slice, op)
-               : fail(slice, "the address is read by a loop inside");
+               : visit_guarded(loops, slice, op);
   }
   if (!is_computed_ahead(op)) {
     return fail(slice, "the address is computed by what cannot be done ahead");
@@ -182,11 +217,94 @@ static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
   return visit_operands(loops, slice, op);
 }
 
+/* ---- a load of a loop inside ----------------------------------------------
+ * The first iteration there does it, if there is one: if branches go there. */
+
+/* The only edge to the block; null if there are several. */
+static MlirOperation only_edge(const cira_llvm_loops_t *loops, MlirBlock to,
+                               intptr_t *out_way) {
+  MlirOperation found = {NULL};
+  MlirBlock block =
+      mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
+  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
+    MlirOperation last = cira__terminator(block);
+    for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(last); i++) {
+      if (mlirBlockEqual(mlirOperationGetSuccessor(last, i), to)) {
+        if (!mlirOperationIsNull(found)) {
+          return (MlirOperation){NULL};
+        }
+        found = last;
+        *out_way = i;
+      }
+    }
+  }
+  return found;
+}
+
+/* The conditions under which the loop inside is entered, from its entry back to
+ * the header of the loop of the slice, which every iteration goes through. */
+static bool visit_guards(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                         int64_t inner) {
+  intptr_t way = 0;
+  MlirOperation edge = edge_to(loops, inner, false, &way);
+  while (!mlirOperationIsNull(edge) && cira__loop_of(edge) == slice->loop) {
+    if (ciraOperationHasName(edge, "llvm.cond_br")) {
+      MlirValue condition = mlirOperationGetOperand(edge, 0);
+      if (slice->guard_count == cira_slice_guards_max ||
+          mlirBlockEqual(mlirOperationGetSuccessor(edge, 0),
+                         mlirOperationGetSuccessor(edge, 1))) {
+        break;
+      }
+      if (!visit(loops, slice, condition)) {
+        return false;
+      }
+      slice->guards[slice->guard_count++] =
+          (cira_slice_guard_t){.condition = condition, .holds = way == 0};
+    } else if (!ciraOperationHasName(edge, "llvm.br")) {
+      break;
+    }
+    MlirBlock block = mlirOperationGetBlock(edge);
+    if (mlirBlockEqual(block, loops->items[slice->loop].header)) {
+      return true;
+    }
+    edge = only_edge(loops, block, &way);
+  }
+  return fail(slice, "the address is read only under conditions");
+}
+
+/* Its value may be old when it is read ahead, so nothing else is read there. */
+static bool visit_guarded(const cira_llvm_loops_t *loops, cira_slice_t *slice,
+                          MlirOperation op) {
+  int64_t stride, inner = cira__loop_of(op);
+  const cira_llvm_loop_t *loop = &loops->items[inner];
+  bool first = mlirBlockEqual(mlirOperationGetBlock(op), loop->header) ||
+               (!loop->breaks && cira__fact_has(op, "always"));
+  if (loop->parent != slice->loop || !first ||
+      !mlirOperationIsNull(slice->guarded) || cira__fact_has(op, "special") ||
+      cira__fact_number(op, "stride_bytes", &stride)) {
+    return fail(slice, "the address is read by a loop inside");
+  }
+  if (!loops->items[slice->loop].bounded) {
+    return fail(slice, NULL); /* the loop says why */
+  }
+  if (slice->load_count == cira_slice_loads_max) {
+    return fail(slice, "the address comes from too many loads");
+  }
+  slice->guarded = op;
+  slice->loads[slice->load_count++] = op;
+  return visit_guards(loops, slice, inner) && visit_operands(loops, slice, op);
+}
+
 bool cira_slice_get(const cira_llvm_loops_t *loops, int64_t number,
                     MlirValue address, cira_slice_t *out_slice) {
   *out_slice = (cira_slice_t){.loop = number};
   if (!visit(loops, out_slice, address)) {
     return false;
+  }
+  if (out_slice->recurrence_count &&
+      (out_slice->index_count || out_slice->load_count ||
+       out_slice->counter_count || out_slice->inner_count)) {
+    return fail(out_slice, follows);
   }
   /* A load ahead is safe if its address is the one it will have then. */
   for (int i = 0; out_slice->load_count && i < out_slice->index_count; i++) {

@@ -9,7 +9,18 @@
 
 #include "analysis/llvm_loop.h"
 
-enum { cira_slice_ops_max = 40, cira_slice_loads_max = 4 };
+enum {
+  cira_slice_ops_max = 40,
+  cira_slice_loads_max = 4,
+  cira_slice_guards_max = 4,
+  cira_slice_recurrences_max = 4
+};
+
+/* A condition under which the program comes to what is guarded. */
+typedef struct cira_slice_guard {
+  MlirValue condition;
+  bool holds; /* or must not hold */
+} cira_slice_guard_t;
 
 typedef struct cira_slice {
   int64_t loop;
@@ -24,6 +35,18 @@ typedef struct cira_slice {
   MlirValue inner[cira_slice_loads_max];
   MlirValue entries[cira_slice_loads_max]; /* what they are there */
   int inner_count;
+  /* Arguments of the header that are computed from those of the iteration
+   * before, and from nothing else that changes; what they become next. With
+   * them there are neither loads nor counters. */
+  MlirValue recurrences[cira_slice_recurrences_max];
+  MlirValue nexts[cira_slice_recurrences_max];
+  int recurrence_count;
+  /* A load of a loop inside, in its first iteration there; among `ops` and
+   * `loads`, too. It may be done ahead only where the guards, which come before
+   * it, are as they should be. Null: none. */
+  MlirOperation guarded;
+  cira_slice_guard_t guards[cira_slice_guards_max];
+  int guard_count;
   const char *why; /* if there is no slice */
 } cira_slice_t;
 
@@ -33,6 +56,11 @@ typedef struct cira_slice {
  * not bounded. */
 bool cira_slice_get(const cira_llvm_loops_t *loops, int64_t number,
                     MlirValue address, cira_slice_t *out_slice);
+
+/* What an argument of the header of loop `number` becomes behind an iteration;
+ * null if several blocks lead there. */
+MlirValue cira_slice_next(const cira_llvm_loops_t *loops, int64_t number,
+                          MlirValue argument);
 
 /* Does a branch in the loop depend on the value, directly or through other
  * values of the same iteration? */

@@ -62,6 +62,19 @@ MlirOperation ciraOperationGetPrevInBlock(MlirOperation op) {
   return wrap(unwrap(op)->getPrevNode());
 }
 
+void ciraBlockVisitPredecessors(MlirBlock block, CiraEdgeCallback each,
+                                void *context) {
+  SmallVector<BlockOperand *> edges; // the last one made comes first
+  for (BlockOperand &edge : unwrap(block)->getUses()) {
+    edges.push_back(&edge);
+  }
+  for (BlockOperand *edge : llvm::reverse(edges)) {
+    if (!each(context, wrap(edge->getOwner()), edge->getOperandNumber())) {
+      return;
+    }
+  }
+}
+
 bool ciraOperationIsAncestor(MlirOperation ancestor, MlirOperation op) {
   return unwrap(ancestor)->isAncestor(unwrap(op));
 }

@@ -1,265 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Reading order: variables and what is known of memory, values ahead, rows,
- * stages. */
+ * Reading order: values ahead, rows, stages. */
 #include "codegen/llvm_ahead.h"
 
 #include "analysis/ir.h"
-#include "codegen/llvm_build.h"
+#include "codegen/llvm_ahead_parts.h"
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
 #include <string.h>
 
+typedef cira_ahead_emitter_t emitter_t;
+typedef cira_ahead_vars_t base_vars_t;
+
 enum { sample_every = 4 };
-
-/* The variables of a base. `seen` is the last address that was accessed, 0 if
- * none since the last look; `from` the pointer it was computed from. */
-typedef struct base_vars {
-  MlirValue lo, hi, seen, from, pointer;
-  bool used;
-} base_vars_t;
-
-typedef struct emitter {
-  cira_ahead_plan_t *plan;
-  cira_ahead_t *a;
-  MlirOperation function;
-  base_vars_t bases[cira_ahead_bases_max];
-  cira_lb_t b;
-  MlirValue made[cira_ahead_values_max]; /* null: not yet */
-  MlirBlock rest;                        /* where to go if a load cannot be */
-  int64_t distance;                      /* of the stage */
-  bool scanning;
-  MlirValue entry; /* of the row, while scanning: its number */
-} emitter_t;
-
-/* ---- what is known of memory ----------------------------------------------
- */
-
-static MlirType i64_of(const emitter_t *e) {
-  return mlirIntegerTypeGet(mlirOperationGetContext(e->function), 64);
-}
-
-static MlirType pointer_of(const emitter_t *e) {
-  return mlirTypeParseGet(mlirOperationGetContext(e->function),
-                          cira__str("!llvm.ptr"));
-}
-
-static int64_t highest_level(const cira_ahead_t *a) {
-  int64_t level = 0;
-  for (int i = 0; i < a->target_count; i++) {
-    level = a->targets[i].level > level ? a->targets[i].level : level;
-  }
-  return level;
-}
-
-/* A source far ahead in a wide array leaves the page too often. */
-static bool is_wide(const emitter_t *e, const cira_ahead_value_t *v) {
-  int64_t stages = highest_level(e->a);
-  int64_t stride = cira_ahead_stride(v->op);
-  int64_t reach = stages * e->plan->distance * (stride < 0 ? -stride : stride);
-  return reach > e->plan->page_bytes / 16;
-}
-
-/* Rows that lie behind one another are read by the core itself well ahead: it
- * is what they name that may be too much for the cache. */
-static bool is_counted(const emitter_t *e, int base) {
-  bool all = mlirOperationIsNull(e->plan->last);
-  for (int i = 0; !all && i < e->a->target_count; i++) {
-    all = e->a->targets[i].base == base;
-  }
-  return all;
-}
-
-static void choose_bases(emitter_t *e) {
-  bool folds = !mlirOperationIsNull(e->plan->fold);
-  for (int i = 0; i < e->a->value_count; i++) {
-    const cira_ahead_value_t *v = &e->a->values[i];
-    if (v->base >= 0 && v->needed &&
-        (v->kind != cira_ahead_source || folds || is_wide(e, v))) {
-      e->bases[v->base].used = true;
-    }
-  }
-  for (int i = 0; folds && i < e->a->target_count; i++) {
-    if (e->a->targets[i].base >= 0) {
-      e->bases[e->a->targets[i].base].used = true;
-    }
-  }
-}
-
-/* A base that is the same in the whole function needs no watching. */
-static bool is_constant_base(const emitter_t *e, int base) {
-  MlirValue pointer = e->a->bases[base].pointer;
-  if (mlirValueIsNull(pointer)) {
-    return false;
-  }
-  MlirOperation op = cira__def(pointer);
-  return cira_llvm_block_loop(mlirOperationIsNull(op)
-                                  ? mlirBlockArgumentGetOwner(pointer)
-                                  : mlirOperationGetBlock(op)) < 0;
-}
-
-static MlirOperation first_op(const emitter_t *e) {
-  return mlirBlockGetFirstOperation(
-      mlirRegionGetFirstBlock(mlirOperationGetRegion(e->function, 0)));
-}
-
-static void forget(cira_lb_t *b, const base_vars_t *vars) {
-  if (!mlirValueIsNull(vars->lo)) {
-    MlirType i64 = cira_lb_i64(b);
-    MlirValue zero = cira_lb_constant(b, i64, 0);
-    cira_lb_store(b, cira_lb_constant(b, i64, -1), vars->lo);
-    cira_lb_store(b, zero, vars->hi);
-    cira_lb_store(b, zero, vars->seen);
-  }
-}
-
-/* The variables, and their values when the function begins. */
-static void add_variables(emitter_t *e) {
-  MlirOperation start = first_op(e);
-  for (int i = 0; i < e->a->base_count; i++) {
-    base_vars_t *vars = &e->bases[i];
-    const cira_ahead_base_t *base = &e->a->bases[i];
-    if (!vars->used) {
-      continue;
-    }
-    cira_lb_t b = cira_lb_before(start);
-    if (!base->is_pointer) {
-      MlirOperation read = {NULL};
-      for (int k = 0; k < e->a->value_count; k++) {
-        if (e->a->values[k].kind == cira_ahead_last &&
-            e->a->values[k].base == i) {
-          read = e->a->values[k].op;
-        }
-      }
-      MlirType type = mlirValueGetType(mlirOperationGetResult(read, 0));
-      vars->pointer = cira_lb_variable(e->function, type);
-      cira_lb_store(&b, cira_lb_null(&b, type), vars->pointer);
-      continue;
-    }
-    vars->lo = cira_lb_variable(e->function, i64_of(e));
-    vars->hi = cira_lb_variable(e->function, i64_of(e));
-    vars->seen = cira_lb_variable(e->function, i64_of(e));
-    vars->from = cira_lb_variable(e->function, pointer_of(e));
-    vars->pointer = cira_lb_variable(e->function, pointer_of(e));
-    forget(&b, vars);
-    MlirValue null = cira_lb_null(&b, pointer_of(e));
-    cira_lb_store(&b, null, vars->from);
-    cira_lb_store(&b, null, vars->pointer);
-  }
-}
-
-static cira_lb_t behind(MlirOperation op) {
-  return cira_lb_before(mlirOperationGetNextInBlock(op));
-}
-
-static void record_witnesses(emitter_t *e) {
-  for (int i = 0; i < e->a->witness_count; i++) {
-    const cira_ahead_witness_t *w = &e->a->witnesses[i];
-    const base_vars_t *vars = &e->bases[w->base];
-    if (!vars->used || mlirValueIsNull(vars->seen)) {
-      continue;
-    }
-    cira_lb_t b = behind(w->access);
-    cira_lb_store(
-        &b, cira_lb_cast(&b, "llvm.ptrtoint", w->address, cira_lb_i64(&b)),
-        vars->seen);
-    if (!is_constant_base(e, w->base)) {
-      cira_lb_store(&b, w->pointer, vars->from);
-    }
-  }
-  for (int i = 0; i < e->a->value_count; i++) {
-    const cira_ahead_value_t *v = &e->a->values[i];
-    if (v->kind == cira_ahead_last && !e->a->bases[v->base].is_pointer) {
-      cira_lb_t b = behind(v->op);
-      cira_lb_store(&b, v->value, e->bases[v->base].pointer);
-    }
-  }
-}
-
-/* In front of everything that might free memory or let others do so. */
-static void forget_where_needed(emitter_t *e) {
-  MlirBlock block =
-      mlirRegionGetFirstBlock(mlirOperationGetRegion(e->function, 0));
-  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
-    MlirOperation op = mlirBlockGetFirstOperation(block);
-    for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-      if (!cira__fact_has(op, "stops")) {
-        continue;
-      }
-      for (int i = 0; i < e->a->base_count; i++) {
-        cira_lb_t b = cira_lb_before(op);
-        forget(&b, &e->bases[i]);
-      }
-    }
-  }
-}
-
-static MlirValue var(cira_lb_t *b, MlirValue variable, MlirType type) {
-  return cira_lb_load(b, variable, type, 0);
-}
-
-static MlirValue min_max(cira_lb_t *b, int64_t predicate, MlirValue x,
-                         MlirValue y) {
-  return cira_lb_select(b, cira_lb_icmp(b, predicate, x, y), x, y);
-}
-
-/* Brings lo and hi of a base up to date by the access seen last. */
-static void fold_base(emitter_t *e, cira_lb_t *b, int number) {
-  const base_vars_t *vars = &e->bases[number];
-  MlirType i64 = cira_lb_i64(b);
-  MlirValue zero = cira_lb_constant(b, i64, 0);
-  MlirValue seen = var(b, vars->seen, i64);
-  MlirValue lo = var(b, vars->lo, i64), hi = var(b, vars->hi, i64);
-  MlirValue any = cira_lb_icmp(b, cira_lb_ne, seen, zero);
-  MlirValue page = cira_lb_binary(
-      b, "llvm.and", seen, cira_lb_constant(b, i64, -e->plan->page_bytes));
-  if (!is_constant_base(e, number)) {
-    MlirValue from = var(b, vars->from, pointer_of(e));
-    MlirValue old = var(b, vars->pointer, pointer_of(e));
-    MlirValue same = cira_lb_icmp(b, cira_lb_eq, from, old);
-    lo = cira_lb_select(b, same, lo, cira_lb_constant(b, i64, -1));
-    hi = cira_lb_select(b, same, hi, zero);
-    cira_lb_store(b, from, vars->pointer);
-  }
-  MlirValue low = min_max(b, cira_lb_ult, page, lo);
-  MlirValue high = min_max(b, cira_lb_ugt, page, hi);
-  cira_lb_store(b, cira_lb_select(b, any, low, lo), vars->lo);
-  cira_lb_store(b, cira_lb_select(b, any, high, hi), vars->hi);
-  cira_lb_store(b, zero, vars->seen);
-}
-
-/* Has the loop touched enough, or run long enough, to look ahead? */
-static MlirValue is_on(emitter_t *e, cira_lb_t *b, MlirValue trips) {
-  MlirType i64 = cira_lb_i64(b);
-  if (!e->plan->on_bytes) {
-    MlirValue next = cira_lb_binary(b, "llvm.add", var(b, trips, i64),
-                                    cira_lb_constant(b, i64, 1));
-    cira_lb_store(b, next, trips);
-    return cira_lb_icmp(b, cira_lb_uge, next,
-                        cira_lb_constant(b, i64, e->plan->on_trips));
-  }
-  MlirValue sum = cira_lb_constant(b, i64, 0);
-  for (int i = 0; i < e->a->base_count; i++) {
-    if (!mlirValueIsNull(e->bases[i].lo) && is_counted(e, i)) {
-      MlirValue touched =
-          cira_lb_binary(b, "llvm.sub", var(b, e->bases[i].hi, i64),
-                         var(b, e->bases[i].lo, i64));
-      sum = cira_lb_binary(b, "llvm.add", sum, touched);
-    }
-  }
-  return cira_lb_icmp(b, cira_lb_uge, sum,
-                      cira_lb_constant(b, i64, e->plan->on_bytes));
-}
-
-static MlirValue fold(emitter_t *e, cira_lb_t *b, MlirValue trips) {
-  for (int i = 0; i < e->a->base_count; i++) {
-    if (!mlirValueIsNull(e->bases[i].lo)) {
-      fold_base(e, b, i);
-    }
-  }
-  return is_on(e, b, trips);
-}
 
 /* ---- values ahead ---------------------------------------------------------
  */
@@ -292,20 +46,6 @@ static void go_on_if(emitter_t *e, MlirValue condition) {
   e->b.block = next;
 }
 
-/* Does [address, address + size) lie between what has been accessed? */
-static MlirValue is_between(emitter_t *e, const base_vars_t *vars,
-                            MlirValue address, int64_t size) {
-  cira_lb_t *b = &e->b;
-  MlirType i64 = cira_lb_i64(b);
-  MlirValue end =
-      cira_lb_binary(b, "llvm.add", var(b, vars->hi, i64),
-                     cira_lb_constant(b, i64, e->plan->page_bytes - size));
-  return cira_lb_binary(
-      b, "llvm.and",
-      cira_lb_icmp(b, cira_lb_uge, address, var(b, vars->lo, i64)),
-      cira_lb_icmp(b, cira_lb_ule, address, end));
-}
-
 /* Does it lie in the page of the access of this iteration? */
 static MlirValue is_in_page(emitter_t *e, const cira_ahead_value_t *v,
                             MlirValue address, int64_t size) {
@@ -318,7 +58,12 @@ static MlirValue is_in_page(emitter_t *e, const cira_ahead_value_t *v,
     far = cira_lb_binary(b, "llvm.add", address,
                          cira_lb_constant(b, i64, size - 1));
   }
-  return cira_lb_icmp(b, cira_lb_ult, cira_lb_binary(b, "llvm.xor", far, own),
+  MlirValue apart = cira_lb_binary(b, "llvm.xor", far, own);
+  if (!cira_ahead_stride(v->op)) { /* forth or back: nobody knows */
+    apart = cira_lb_binary(b, "llvm.or", apart,
+                           cira_lb_binary(b, "llvm.xor", address, own));
+  }
+  return cira_lb_icmp(b, cira_lb_ult, apart,
                       cira_lb_constant(b, i64, e->plan->page_bytes));
 }
 
@@ -337,13 +82,22 @@ static MlirValue emit_load(emitter_t *e, const cira_ahead_value_t *v) {
   MlirValue at = cira_lb_cast(b, "llvm.ptrtoint", address, cira_lb_i64(b));
   const base_vars_t *vars = v->base >= 0 ? &e->bases[v->base] : NULL;
   MlirValue good = {NULL};
-  if (v->kind == cira_ahead_source && !mlirOperationIsNull(e->plan->last)) {
+  if (e->checked[v - e->a->values] ||
+      (v->kind == cira_ahead_source && !mlirOperationIsNull(e->plan->last))) {
     vars = NULL; /* found out for the whole row */
+  } else if (v->kind == cira_ahead_source &&
+             !mlirOperationIsNull(e->plan->row_end)) {
+    vars = NULL; /* the loop reads there itself */
+    good =
+        cira_lb_icmp(b, stride > 0 ? cira_lb_ule : cira_lb_uge, at,
+                     cira_lb_cast(b, "llvm.ptrtoint",
+                                  mlirOperationGetOperand(e->plan->row_end, 1),
+                                  cira_lb_i64(b)));
   } else if (v->kind == cira_ahead_source) {
     good = is_in_page(e, v, at, size);
   }
   if (vars && !mlirValueIsNull(vars->lo)) {
-    MlirValue between = is_between(e, vars, at, size);
+    MlirValue between = cira__ahead_is_between(e, vars, at, size);
     good = mlirValueIsNull(good) ? between
                                  : cira_lb_binary(b, "llvm.or", good, between);
   }
@@ -371,6 +125,19 @@ static MlirValue moved(emitter_t *e, MlirValue value, int64_t step,
   return cira_lb_binary(b, "llvm.add", value, by);
 }
 
+/* A counter, `distance` iterations ahead. */
+static MlirValue emit_counter(emitter_t *e, const cira_ahead_value_t *v) {
+  cira_lb_t *b = &e->b;
+  MlirValue distance = cira_lb_constant(b, cira_lb_i64(b), e->distance);
+  if (mlirOperationIsNull(v->op)) {
+    return moved(e, v->value, v->step, distance);
+  }
+  MlirValue by = mlirOperationGetOperand(v->op, 1);
+  MlirValue operands[] = {v->value,
+                          cira_lb_binary(b, "llvm.mul", by, distance)};
+  return cira_lb_copy(b, v->op, operands);
+}
+
 static MlirValue emit_op(emitter_t *e, const cira_ahead_value_t *v) {
   MlirValue operands[8];
   for (intptr_t i = 0; i < mlirOperationGetNumOperands(v->op); i++) {
@@ -391,11 +158,11 @@ static MlirValue emit(emitter_t *e, int number) {
   case cira_ahead_fixed:
     break;
   case cira_ahead_counter:
-    made = moved(e, v->value, v->step,
-                 cira_lb_constant(&e->b, cira_lb_i64(&e->b), e->distance));
+    made = emit_counter(e, v);
     break;
   case cira_ahead_last:
-    made = var(&e->b, e->bases[v->base].pointer, mlirValueGetType(v->value));
+    made = cira__ahead_var(&e->b, e->bases[v->base].pointer,
+                           mlirValueGetType(v->value));
     break;
   case cira_ahead_same:
     made = emit(e, v->alias);
@@ -471,7 +238,7 @@ static MlirValue row_length(emitter_t *e) {
     length = cira_lb_cast(b, "llvm.trunc", length, i64);
   }
   MlirValue most = cira_lb_constant(b, i64, e->plan->row_max);
-  return min_max(b, cira_lb_ult, length, most);
+  return cira__ahead_min_max(b, cira_lb_ult, length, most);
 }
 
 static void prefetch_target(emitter_t *e, const cira_ahead_target_t *t) {
@@ -493,6 +260,81 @@ static bool is_scanned(const cira_ahead_t *a, const cira_ahead_target_t *t) {
   return t->loop == a->scan && !t->row_start && a->values[t->address].scan;
 }
 
+/* Does the value change from entry to entry without anything being read? */
+static bool is_walk(const emitter_t *e, int number) {
+  const cira_ahead_value_t *v = &e->a->values[number];
+  if (!v->scan) {
+    return true;
+  }
+  if (v->kind == cira_ahead_scanned) {
+    return !e->a->values[v->alias].scan;
+  }
+  bool good = v->kind == cira_ahead_op;
+  for (intptr_t i = 0; good && i < mlirOperationGetNumOperands(v->op); i++) {
+    good = is_walk(e, number_of(e, mlirOperationGetOperand(v->op, i)));
+  }
+  return good || (v->kind == cira_ahead_same && is_walk(e, v->alias));
+}
+
+/* Where the load reads in that entry of the row. */
+static MlirValue place_in_row(emitter_t *e, const cira_ahead_value_t *v,
+                              MlirValue entry) {
+  e->scanning = true;
+  e->entry = entry;
+  MlirValue address = emit(e, number_of(e, mlirOperationGetOperand(v->op, 0)));
+  e->scanning = false;
+  clear_scanned(e);
+  cira_lb_t *b = &e->b;
+  return cira_lb_cast(b, "llvm.ptrtoint", cira_lb_freeze(b, address),
+                      cira_lb_i64(b));
+}
+
+/* Goes on if the load can be done in all entries of the row: in the first and
+ * in the last one, and these are as far from each other as they should be, so
+ * that no index has begun again at 0 in between. */
+static void check_row(emitter_t *e, const cira_ahead_value_t *v,
+                      MlirValue length) {
+  cira_lb_t *b = &e->b;
+  MlirType i64 = cira_lb_i64(b);
+  const base_vars_t *vars = &e->bases[v->base];
+  int64_t size = cira_ahead_size(mlirValueGetType(v->value));
+  MlirValue number =
+      cira_lb_binary(b, "llvm.sub", length, cira_lb_constant(b, i64, 1));
+  MlirValue first = place_in_row(e, v, cira_lb_constant(b, i64, 0));
+  MlirValue last = place_in_row(e, v, number);
+  MlirValue apart =
+      cira_lb_binary(b, "llvm.mul", number,
+                     cira_lb_constant(b, i64, cira_ahead_stride(v->op)));
+  MlirValue straight = cira_lb_icmp(
+      b, cira_lb_eq, cira_lb_binary(b, "llvm.sub", last, first), apart);
+  MlirValue both = cira_lb_binary(b, "llvm.and",
+                                  cira__ahead_is_between(e, vars, first, size),
+                                  cira__ahead_is_between(e, vars, last, size));
+  go_on_if(e, cira_lb_binary(b, "llvm.and", both, straight));
+  e->checked[v - e->a->values] = true;
+}
+
+/* All loads of the row ahead that lead to the value and walk through an array:
+ * a test in each entry would cost more than the load. */
+static void check_loads(emitter_t *e, int number, MlirValue length) {
+  const cira_ahead_value_t *v = &e->a->values[number];
+  if (!v->scan || v->kind == cira_ahead_scanned) {
+    return;
+  }
+  if (v->alias >= 0) {
+    check_loads(e, v->alias, length);
+    return;
+  }
+  for (intptr_t i = 0; i < mlirOperationGetNumOperands(v->op); i++) {
+    check_loads(e, number_of(e, mlirOperationGetOperand(v->op, i)), length);
+  }
+  if (v->kind == cira_ahead_load && !e->checked[number] && v->base >= 0 &&
+      !mlirValueIsNull(e->bases[v->base].lo) && cira_ahead_stride(v->op) &&
+      is_walk(e, number_of(e, mlirOperationGetOperand(v->op, 0)))) {
+    check_row(e, v, length);
+  }
+}
+
 /* A loop over the entries of the row ahead. */
 static void emit_row(emitter_t *e, int64_t level) {
   cira_lb_t *b = &e->b;
@@ -505,6 +347,12 @@ static void emit_row(emitter_t *e, int64_t level) {
     }
   }
   clear_scanned(e);
+  for (int i = 0; i < e->a->target_count; i++) {
+    const cira_ahead_target_t *t = &e->a->targets[i];
+    if (t->level == level && is_scanned(e->a, t)) {
+      check_loads(e, t->address, length);
+    }
+  }
   MlirBlock head = cira_lb_block(e->rest, b->ctx, i64);
   MlirValue zero = cira_lb_constant(b, i64, 0);
   cira_lb_br(b, head, 1, &zero);
@@ -540,10 +388,12 @@ static void emit_stage(emitter_t *e, int64_t level) {
     return;
   }
   memset(e->made, 0, sizeof e->made);
-  e->distance = (highest_level(e->a) - level + 1) * e->plan->distance;
+  memset(e->checked, 0, sizeof e->checked);
+  e->distance =
+      (cira__ahead_highest_level(e->a) - level + 1) * e->plan->distance;
   MlirBlock outer = e->rest;
   e->rest = cira_lb_block(outer, e->b.ctx, (MlirType){NULL});
-  if (e->plan->within_row) {
+  if (e->plan->within_row && mlirOperationIsNull(e->plan->row_end)) {
     MlirValue at = emit(e, e->a->scan_from), end = emit(e, e->a->scan_to);
     go_on_if(
         e, cira_lb_icmp(&e->b, e->a->scan_step > 0 ? cira_lb_ult : cira_lb_ugt,
@@ -595,11 +445,12 @@ static MlirValue is_row_there(emitter_t *e, cira_lb_t *b) {
       cira_lb_binary(b, "llvm.mul", mlirOperationGetOperand(e->plan->last, 2),
                      cira_lb_constant(b, i64, stride));
   MlirValue first = cira_lb_binary(b, "llvm.sub", last, whole);
-  MlirValue end = cira_lb_binary(
-      b, "llvm.add", last,
-      cira_lb_constant(b, i64,
-                       stride * e->plan->distance * highest_level(e->a) +
-                           (stride > 0 ? size - 1 : 0)));
+  MlirValue end =
+      cira_lb_binary(b, "llvm.add", last,
+                     cira_lb_constant(b, i64,
+                                      stride * e->plan->distance *
+                                              cira__ahead_highest_level(e->a) +
+                                          (stride > 0 ? size - 1 : 0)));
   first = cira_lb_freeze(b, first);
   end = cira_lb_freeze(b, end);
   MlirValue there =
@@ -609,11 +460,12 @@ static MlirValue is_row_there(emitter_t *e, cira_lb_t *b) {
   if (base >= 0 && !mlirValueIsNull(e->bases[base].lo)) {
     const base_vars_t *vars = &e->bases[base];
     MlirValue top =
-        cira_lb_binary(b, "llvm.add", var(b, vars->hi, i64),
+        cira_lb_binary(b, "llvm.add", cira__ahead_var(b, vars->hi, i64),
                        cira_lb_constant(b, i64, e->plan->page_bytes - size));
     MlirValue low = stride > 0 ? first : end, high = stride > 0 ? end : first;
     MlirValue between = cira_lb_binary(
-        b, "llvm.and", cira_lb_icmp(b, cira_lb_uge, low, var(b, vars->lo, i64)),
+        b, "llvm.and",
+        cira_lb_icmp(b, cira_lb_uge, low, cira__ahead_var(b, vars->lo, i64)),
         cira_lb_icmp(b, cira_lb_ule, high, top));
     there = cira_lb_binary(b, "llvm.or", there, between);
   }
@@ -634,7 +486,8 @@ static MlirValue add_row_test(emitter_t *e) {
   MlirBlock rest = cira_lb_split(at);
   b = cira_lb_at_end(first, e->a->loops->items[e->a->level].parent);
   MlirBlock inside = cira_lb_block(rest, b.ctx, (MlirType){NULL});
-  MlirValue on = var(&b, plan->host ? plan->host->on : plan->on, i1);
+  MlirValue on =
+      cira__ahead_var(&b, plan->host ? plan->host->on : plan->on, i1);
   cira_lb_cond_br(&b, on, inside, rest);
   b.block = inside;
   MlirValue good = plan->within_row ? is_long_row(e, &b) : is_row_there(e, &b);
@@ -681,14 +534,15 @@ static void add_fold(emitter_t *e, MlirOperation at, int64_t loop,
   MlirBlock first = mlirOperationGetBlock(at);
   MlirBlock rest = cira_lb_split(at);
   e->b = cira_lb_at_end(first, loop);
-  MlirValue sampled =
-      e->plan->on_bytes ? is_sampled(e, &e->b, loop) : (MlirValue){NULL};
+  MlirValue sampled = e->plan->always || e->plan->on_bytes
+                          ? is_sampled(e, &e->b, loop)
+                          : (MlirValue){NULL};
   if (!mlirValueIsNull(sampled)) {
     MlirBlock inside = cira_lb_block(rest, e->b.ctx, (MlirType){NULL});
     cira_lb_cond_br(&e->b, sampled, inside, rest);
     e->b.block = inside;
   }
-  cira_lb_store(&e->b, fold(e, &e->b, trips), e->plan->on);
+  cira_lb_store(&e->b, cira__ahead_fold(e, &e->b, trips), e->plan->on);
   cira_lb_br(&e->b, rest, 0, NULL);
   cira_lb_end_split(first, rest);
 }
@@ -704,9 +558,9 @@ static void emit_stages(emitter_t *e, MlirValue trips) {
   MlirBlock first = mlirOperationGetBlock(anchor);
   e->rest = cira_lb_split(anchor);
   e->b = cira_lb_at_end(first, e->a->level);
-  go_on_if(e, var(&e->b, on, mlirIntegerTypeGet(e->b.ctx, 1)));
+  go_on_if(e, cira__ahead_var(&e->b, on, mlirIntegerTypeGet(e->b.ctx, 1)));
   cira_lb_end_split(first, e->rest);
-  for (int64_t level = 1; level <= highest_level(e->a); level++) {
+  for (int64_t level = 1; level <= cira__ahead_highest_level(e->a); level++) {
     emit_stage(e, level);
   }
   cira_lb_br(&e->b, e->rest, 0, NULL);
@@ -714,13 +568,19 @@ static void emit_stages(emitter_t *e, MlirValue trips) {
 
 /* Iterations are counted from when the loop is entered. */
 static MlirValue add_counter(emitter_t *e) {
-  MlirValue trips = cira_lb_variable(e->function, i64_of(e));
+  MlirValue trips = cira_lb_variable(
+      e->function,
+      mlirIntegerTypeGet(mlirOperationGetContext(e->function), 64));
   int64_t parent = e->a->loops->items[e->a->level].parent;
   cira_lb_t b = cira_lb_before(
       parent < 0
           ? mlirOperationGetNextInBlock(cira__def(trips))
           : mlirBlockGetFirstOperation(e->a->loops->items[parent].header));
-  cira_lb_store(&b, cira_lb_constant(&b, i64_of(e), 0), trips);
+  cira_lb_store(
+      &b,
+      cira_lb_constant(
+          &b, mlirIntegerTypeGet(mlirOperationGetContext(e->function), 64), 0),
+      trips);
   return trips;
 }
 
@@ -728,18 +588,16 @@ void cira_ahead_insert(cira_ahead_plan_t *plan) {
   emitter_t e = {
       .plan = plan, .a = plan->ahead, .function = plan->ahead->loops->function};
   if (!plan->host) {
-    choose_bases(&e);
-    add_variables(&e);
-    record_witnesses(&e);
-    forget_where_needed(&e);
+    cira__ahead_watch(&e);
     MlirType i1 = mlirIntegerTypeGet(mlirOperationGetContext(e.function), 1);
     plan->on = cira_lb_variable(e.function, i1);
     cira_lb_t start =
         cira_lb_before(mlirOperationGetNextInBlock(cira__def(plan->on)));
-    cira_lb_store(&start, cira_lb_constant(&start, i1, 0), plan->on);
+    cira_lb_store(&start, cira_lb_constant(&start, i1, plan->always), plan->on);
   }
-  MlirValue trips =
-      plan->on_bytes || plan->host ? (MlirValue){NULL} : add_counter(&e);
+  MlirValue trips = plan->always || plan->on_bytes || plan->host
+                        ? (MlirValue){NULL}
+                        : add_counter(&e);
   if (!plan->host && !mlirOperationIsNull(plan->fold)) {
     add_fold(&e, plan->fold, e.a->loops->items[e.a->level].parent, trips);
   }

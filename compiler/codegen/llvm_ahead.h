@@ -24,14 +24,17 @@
 /* How one loop looks ahead. */
 typedef struct cira_ahead_plan {
   cira_ahead_t *ahead;
-  int64_t distance;   /* iterations from one stage to the next */
-  int64_t row_max;    /* entries of a row ahead that are looked at */
-  int64_t row_guess;  /* as many, where nothing says how long a row is */
-  int64_t line_bytes; /* of the machine */
-  int64_t page_bytes; /* its smallest page */
-  int64_t on_bytes;   /* on, once so much has been touched; 0: */
-  int64_t on_trips;   /* on, after so many iterations */
-  bool within_row;    /* nothing is looked at behind the end of the row */
+  int64_t distance;      /* iterations from one stage to the next */
+  int64_t row_max;       /* entries of a row ahead that are looked at */
+  int64_t row_guess;     /* as many, where nothing says how long a row is */
+  int64_t line_bytes;    /* of the machine */
+  int64_t page_bytes;    /* its smallest page */
+  bool always;           /* on: the loop as it was is beside this one; or */
+  int64_t on_bytes;      /* on, once so much has been touched; 0: */
+  int64_t on_trips;      /* on, after so many iterations */
+  bool within_row;       /* nothing is looked at behind the end of the row */
+  MlirOperation row_end; /* then: the call of cira.last for the only source, if
+                            the loop reads the whole row; or null */
   MlirOperation
       fold; /* where lo and hi are brought up to date: the beginning of
                the header of the loop around; null: at the source */

@@ -7,7 +7,7 @@
 #include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Dialect/LLVM.h"
 
-enum { line_bytes = 64 };
+enum { stack_bytes = 16 /* as stacks are aligned: less needs more code */ };
 
 cira_llvm_build_t cira_llvm_build_in(MlirOperation function) {
   MlirContext ctx = mlirOperationGetContext(function);
@@ -126,7 +126,7 @@ void cira_llvm_prefetch(cira_llvm_build_t *b, MlirValue address) {
   MlirType i32 = cira_llvm_int(b, 32);
   MlirNamedAttribute attrs[] = {
       cira_llvm_attr(b, "rw", mlirIntegerAttrGet(i32, 0)),
-      cira_llvm_attr(b, "hint", mlirIntegerAttrGet(i32, 3)),
+      cira_llvm_attr(b, "hint", mlirIntegerAttrGet(i32, 2)),
       cira_llvm_attr(b, "cache", mlirIntegerAttrGet(i32, 1))};
   cira_llvm_op(b, "llvm.intr.prefetch", 1, &address, (MlirType){NULL}, 3,
                attrs);
@@ -152,9 +152,9 @@ MlirValue cira_llvm_room(cira_llvm_build_t *b, int64_t bytes) {
       .result_count = 1,
       .results = {cira_llvm_ptr(b)},
       .attr_count = 2,
-      .attrs = {
-          cira_llvm_attr(b, "elem_type", mlirTypeAttrGet(array)),
-          cira_llvm_attr(b, "alignment", mlirIntegerAttrGet(i64, line_bytes))}};
+      .attrs = {cira_llvm_attr(b, "elem_type", mlirTypeAttrGet(array)),
+                cira_llvm_attr(b, "alignment",
+                               mlirIntegerAttrGet(i64, stack_bytes))}};
   return value_of(cira__build(&room, first));
 }
 

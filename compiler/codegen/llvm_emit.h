@@ -18,7 +18,13 @@ typedef struct cira_llvm_build {
 } cira_llvm_build_t;
 
 /* Numbers of llvm.icmp's predicates. */
-enum { cira_llvm_ult = 6, cira_llvm_uge = 9, cira_llvm_ne = 1 };
+enum {
+  cira_llvm_eq = 0,
+  cira_llvm_ne = 1,
+  cira_llvm_sgt = 4,
+  cira_llvm_ult = 6,
+  cira_llvm_uge = 9
+};
 
 /* Builds at the end of the function's last block; set `at`. */
 cira_llvm_build_t cira_llvm_build_in(MlirOperation function);
@@ -65,7 +71,7 @@ void cira_llvm_store(cira_llvm_build_t *b, MlirValue value, MlirValue address);
 /* Asks for the line, to be read, as near as possible. */
 void cira_llvm_prefetch(cira_llvm_build_t *b, MlirValue address);
 
-/* Room for `bytes` in the function's frame, on a line of its own. */
+/* Room for `bytes` in the function's frame, as aligned as stacks are. */
 MlirValue cira_llvm_room(cira_llvm_build_t *b, int64_t bytes);
 
 /* The ends of blocks. `values`: what each block's arguments become. */

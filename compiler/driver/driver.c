@@ -30,11 +30,15 @@ static const char help[] =
     "  -fcira=LIST            the named changes instead of prefetch alone, "
     "comma-\n"
     "                         separated: prefetch, lookahead, interleave, "
-    "jump;\n"
-    "                         or all; or none, as -fno-cira. All but prefetch "
-    "are\n"
-    "                         for data that outgrow the caches, and lose "
-    "within\n"
+    "jump,\n"
+    "                         huge; or all of these; or none, as -fno-cira. "
+    "All "
+    "but\n"
+    "                         prefetch are for data that outgrow the caches, "
+    "and\n"
+    "                         lose within. Or far: for programs that run "
+    "under\n"
+    "                         cira-run with more data than --local\n"
     "  -mcira-machine=FILE    the machine to compile for, as written by\n"
     "                         cira-info --measure=FILE; default: built-in\n"
     "                         figures. Without it, what cira-info --measure\n"
@@ -81,7 +85,8 @@ static bool refuse(const drive_t *d, const char *what, const char *which,
 /* What -fcira= can name: the changes that the plug-in knows by the same names
  * (bridge/clang/Clang.cpp), and all or none, which stand alone. */
 static const char *const change_names[] = {
-    "prefetch", "lookahead", "interleave", "jump", "all", "none"};
+    "prefetch", "lookahead", "interleave", "jump",
+    "huge",     "far",       "all",        "none"};
 enum {
   change_count = sizeof change_names / sizeof *change_names,
   change_first_alone = change_count - 2
@@ -307,7 +312,7 @@ static bool wants(const drive_t *d, const char *change) {
       return true;
     }
   }
-  return !d->passes;
+  return !d->passes && strcmp(change, "far") != 0;
 }
 
 /* The changes for the plug-in; NULL: all. Those that need the archive are left

@@ -363,7 +363,7 @@ def CiraLlvmInterleave : Pass<"cira-llvm-interleave"> {
     the others go on.
 
     An iteration is cut in two. The early part, up to the last wait, only reads
-    and computes; it is done step by step for a group of iterations. The late
+    and computes; it is done step by step for many iterations by turns. The late
     part, with all effects, is done in the order of iterations. Sums that pass
     through the chain may be of integers only, by one commuting operation.
 
@@ -371,8 +371,10 @@ def CiraLlvmInterleave : Pass<"cira-llvm-interleave"> {
     `@cira.count(loop, times)` that gives how often the loop runs after its
     first iteration; the clang plug-in writes both. The loop must be bounded,
     and nothing in it may write where its chains are read (`unwritten_in`).
-    Output: the second version, chosen if the loop runs long enough; a remark
-    for each loop with a chain says what was decided and by which figures.
+    Output: the second version beside the first; calls of `@cira_choice1_enter`,
+    `_next` and `_leave`, which the plug-in puts in, choose between them while the
+    program runs. A remark for each loop with a chain says what was decided and
+    by which figures.
 
     ```mlir
     llvm.func @cira.count(i64, i64)
@@ -401,11 +403,10 @@ def CiraLlvmInterleave : Pass<"cira-llvm-interleave"> {
     ^out(%r: i64):
       llvm.return %r : i64
     }
-    // a group of 128 lists; ^turn is the next step of a round:
-    //   ^node: store %at and %t to the slot, prefetch %at,
-    //          put the slot among those that go on, ^turn
+    // 128 lists at a time; ^turn is the next step of a round:
+    //   ^node: store %at and %t to the slot, prefetch %at, ^turn
     //   ^go_on: load %at and %t; %v, %u, %next as above;
-    //          null: store %u to the slot, ^turn
+    //          null: store %u to the slot, which is done, ^turn
     //          otherwise: ^node(%next, %u)
     //   ^late: %s + the slot's %u, %j, in the order of iterations
     ```
@@ -488,6 +489,12 @@ def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
     test against its address in the last iteration keeps that read inside what
     the loop itself reads, so nothing can fault.
 
+    In a loop over chains, the second node of each is asked for too, read from the
+    first where the loop itself would read it. An address that follows from the
+    iteration before, by computing alone, is known ahead by a second copy of what
+    it follows from. Loops with written lines keep the loop as it was beside
+    them, and time decides between the two (`cira_choice1_*`).
+
     The distance is 2 x latency / time of an iteration, where an iteration
     takes as long as its computing or as its lines need, whichever is more, so
     it is at most twice the lines in flight (per line and iteration). All
@@ -544,6 +551,60 @@ def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
   }];
 }
 
+def CiraLlvmFar : Pass<"cira-llvm-far"> {
+  let summary = "a second version of loops that finds far bytes where they are";
+  let description = [{
+    For loops of an `llvm.func`, outermost ones first: a second version for
+    processes with far memory (`cira/loop.h`), chosen where the loop is entered
+    by one test and one call. Either version tells when it ends, the old one if
+    it is timed. In a function with `alone` among its facts (no other pass
+    changes the old loops) nests count their iterations, those of loops inside
+    with a `@cira.count`, too, and ask again after as many as were dealt out.
+
+    In the second version the address of a load becomes the address at home if
+    the word of its page says that it is there; a store to such a page is a call
+    of `cira_loop_put`. Innermost loops of at least 256 iterations, known when
+    they begin, pass through their arrays in blocks: `cira_loop_walk` says how
+    many iterations each array has at one distance from its addresses, and the
+    loop over these is the old one but for that distance. Arrays that are
+    written take part if all that the loop accesses does; those that are read,
+    if nothing in the loop may write there.
+
+    If such a loop writes nothing and has 4 to 255 iterations, whose arrays, at
+    most four, lie in one page each, these are looked up once.
+
+    Left alone are loops with a call that may free memory, wait or not return to
+    the loop by a branch, loops of less than 64 iterations in all, and accesses
+    that are volatile, atomic, of variables of the function or the program, or
+    might lie across the end of a page.
+
+    Input: as for `cira-llvm-prefetch`; besides, loads and stores with the fact
+    `walk = n`, calls of `@cira.first(n, address)` that give their first
+    address, of `@cira.count(loop, iterations after the first)`, and functions
+    in which what a loop computes leaves it through arguments of blocks only.
+    Output: the versions; a changed function has `changed` among its facts; a
+    remark for each loop.
+
+    ```mlir
+    // for (i = 0; i < n; i++) s += a[b[i]], b is walked:
+    //   llvm.cond_br %there, ^ask, ^old
+    // ^ask:
+    //   %answer = llvm.call @cira_loop_begin(%view)
+    //   llvm.cond_br %is_far, ^far, ^old
+    // ^block(..., %left: i64):
+    //   %k = llvm.call @cira_loop_walk(%walks, %c1, %left)
+    //   llvm.br ^loop(..., %k)
+    // ^loop(..., %c: i64):
+    //   %q = llvm.getelementptr %p[%delta] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+    //   %x = llvm.load %q : !llvm.ptr -> i32
+    //   ...
+    //   %home = ... the word of the page of %a ...
+    //   %d = llvm.select %home, %view_delta, %c0
+    //   %a2 = llvm.getelementptr %a[%d] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+    ```
+  }];
+}
+
 def CiraLlvmJump : Pass<"cira-llvm-jump"> {
   let summary = "prefetch along a table of a list's order when it is walked again";
   let description = [{
@@ -551,8 +612,10 @@ def CiraLlvmJump : Pass<"cira-llvm-jump"> {
     is what was loaded from the one before, plus constants. Nothing is asked of
     the rest of the loop: it may change the list, free nodes, end anywhere.
 
-    The loop gets two modes, which LLVM makes two loops of. At first it counts
-    256 nodes down; then `cira_jump_step(node, cursor, distance, nodes_min)` of
+    The first 256 nodes of a walk are done by a copy of a small loop, unrolled,
+    so that short lists pay nothing; a large one (64 operations, loops inside)
+    counts them itself. The loop gets two modes, which LLVM makes two loops of.
+    At first it counts nodes down; then `cira_jump_step(node, cursor, distance, nodes_min)` of
     `libcira-cc.a` says how many more to count, or gives a cursor into the table
     that an earlier walk of this list wrote. With one, each node prefetches what
     the cursor points to (one line for each line of the node that the loop uses)
@@ -589,7 +652,8 @@ def CiraLlvmJump : Pass<"cira-llvm-jump"> {
       llvm.return %t : i64
     }
     // becomes
-    //   llvm.br ^outer(%head, %c0, %false, %null, %c256)
+    //   llvm.br ^first(%head, %c0), where at its 256th end (%next, %t)
+    //   llvm.br ^outer(%next, %t, %false, %null, %c1)
     // ^outer(%a: !llvm.ptr, %b: i64, %mode: i1, %cursor0: !llvm.ptr, %left0: i64):
     //   llvm.br ^loop(%a, %b, %cursor0, %left0)
     // ^next(%next, %t):

@@ -27,13 +27,16 @@ enum {
    * iterations end early, and one has to come back to the first when its line
    * has arrived. */
   width_factor = 12,
-  width_min = 32,
+  width_min = 16,
+  /* So many are begun and not retired, since a long one holds up others. */
+  ring_factor = 2,
   width_max = 256,
   /* All slots stay in a small part of the stack and of the first-level cache.
    */
   frame_bytes_max = 24576,
   gain_min_percent = 20,
-  cache_part = 4
+  /* Fewer iterations than this are not worth the choice. */
+  least = 16
 };
 
 typedef struct figures {
@@ -55,7 +58,8 @@ static int64_t width_for(const CiraMachine *m, int64_t slot_bytes) {
   int64_t width =
       power_of_two(cira_cost_min(width_max, width_factor * m->lines_in_flight));
   width = cira_cost_min(width_max, cira_cost_max(width_min, width));
-  while (width > width_min && width * (slot_bytes + 8) > frame_bytes_max) {
+  while (width > width_min &&
+         width * (ring_factor * slot_bytes + 8) > frame_bytes_max) {
     width /= 2;
   }
   return width;
@@ -89,11 +93,13 @@ static figures_t figures_of(const cira_il_plan_t *plan, const CiraMachine *m) {
   f.with_ps =
       cira_cost_max(f.lines_percent * latency_ps / 100 / m->lines_in_flight,
                     f.compute_ps + steps_ps);
+  /* Half of it, since cores differ. */
+  f.shape.floor_ticks = (f.waits_percent + 200) *
+                        (step_ops + slot_ops * slots) / 100 / issue_width / 2;
   f.shape.width = width_for(m, plan->slot_bytes);
+  f.shape.ring = ring_factor * f.shape.width;
   f.shape.line_bytes = m->line_bytes;
-  f.shape.least =
-      cira_cost_max(2, m->llc_bytes / cache_part / m->line_bytes * 100 /
-                           cira_cost_max(100, f.lines_percent));
+  f.shape.least = least;
   return f;
 }
 
@@ -121,6 +127,10 @@ static bool decide(cira_il_plan_t *plan, const CiraMachine *m) {
   int64_t trips = loops->items[number].trips;
   if (mlirOperationIsNull(count)) {
     missed(loops, number, cira__str("nobody knows how often the loop runs"));
+  } else if (!ciraOperationHasName(
+                 cira__terminator(plan->nest.blocks[plan->nest.latch]),
+                 "llvm.cond_br")) {
+    missed(loops, number, cira__str("its end is no choice between two ways"));
   } else if (trips && trips < f.shape.least) {
     cira__remark(at, pass_name,
                  "missed: iterations not interleaved: the loop runs %ld times, "
@@ -134,13 +144,13 @@ static bool decide(cira_il_plan_t *plan, const CiraMachine *m) {
   } else {
     cira__remark(
         at, pass_name,
-        "interleaved %ld iterations from %ld on: %d kinds of waits, %.1f ns "
-        "per iteration as it is, %.1f ns interleaved; latency %ld ns, %ld "
-        "lines in flight, %.1f ns of computing, %ld bytes kept for each",
-        (long)f.shape.width, (long)f.shape.least, plan->chain.count,
-        (double)f.plain_ps / 1e3, (double)f.with_ps / 1e3,
-        (long)m->tier_latency_ns[CiraTierLocal], (long)m->lines_in_flight,
-        (double)f.compute_ps / 1e3, (long)plan->slot_bytes);
+        "interleaved %ld iterations where that is faster: %d kinds of waits, "
+        "%.1f ns per iteration as it is, %.1f ns interleaved; latency %ld ns, "
+        "%ld lines in flight, %.1f ns of computing, %ld bytes kept for each",
+        (long)f.shape.width, plan->chain.count, (double)f.plain_ps / 1e3,
+        (double)f.with_ps / 1e3, (long)m->tier_latency_ns[CiraTierLocal],
+        (long)m->lines_in_flight, (double)f.compute_ps / 1e3,
+        (long)plan->slot_bytes);
     cira_il_build(plan, count, &f.shape);
     return true;
   }

@@ -2,13 +2,16 @@
  * cira-llvm-jump: a loop of an llvm.func that walks a list prefetches along a
  * table of the list's order, which the runtime (runtime/cc/jump.c) wrote during
  * an earlier walk. The loop has two modes, of which LLVM makes two loops: one
- * counts nodes and is nearly the old loop; one has a cursor into the table.
+ * counts nodes and is nearly the old loop; one has a cursor into the table. In
+ * front of both comes a copy of the old loop for the first nodes of a list,
+ * which are all that most lists have.
  * What a cursor points to is always readable, so nothing here can go wrong
  * whatever happens to the list.
  * Reading order: what is a list, cost, insertion, the pass. */
 #include "analysis/cost.h"
 #include "analysis/ir.h"
 #include "analysis/llvm_loop.h"
+#include "codegen/llvm_twin.h"
 #include "passes/pass.h"
 
 #include "mlir-c/BuiltinAttributes.h"
@@ -33,6 +36,10 @@ enum {
   cache_part = 4,
   lines_max = 3,
   operands_max = 64,
+  /* Operations of a loop that a count in each iteration would slow down, and
+   * of one so short that several iterations are to share a count. */
+  small_ops = 64,
+  unroll_ops = 32,
   unlikely_weight = 1,
   likely_weight = block_entries - 1,
   /* llvm.icmp's numbers. */
@@ -298,6 +305,13 @@ static bool decide(const cira_llvm_loops_t *loops, const CiraMachine *m,
 }
 
 /* ---- insertion ------------------------------------------------------------
+ *
+ * first(...):                                a copy of the loop, for 256 nodes
+ *   ... the loop as it was; to over(...) at its 256th end
+ * over(...):
+ *   goto outer(..., false, null, 1)
+ *
+ * and where there is no such copy, left is 256 from outside:
  *
  * outer(..., mode, cursor, left):            from outside: false, null, 256
  *   goto header(..., cursor, left)
@@ -570,6 +584,35 @@ static void fill_outer(builder_t *b, const list_t *list) {
          &list->header);
 }
 
+/* A short list should not pay for long ones: its first nodes are walked by a
+ * copy of the loop. Null: the loop is not so small that one more operation
+ * matters, or cannot be copied. */
+static cira_twin_t *copy_small(const cira_llvm_loops_t *loops,
+                               const list_t *list, int64_t *out_unroll) {
+  int64_t ops = cira_llvm_loop_ops_percent(loops, list->loop) / 100;
+  for (int64_t i = 0; i < loops->count; i++) {
+    if (loops->items[i].parent == list->loop) {
+      return NULL;
+    }
+  }
+  *out_unroll = 4 * ops <= unroll_ops ? 4 : 2 * ops <= unroll_ops ? 2 : 1;
+  return ops <= small_ops ? cira_twin_make(loops, list->loop) : NULL;
+}
+
+/* From the copy into the loop: the first node there is the one that asks. */
+static void fill_over(builder_t *b, const list_t *list, MlirBlock outer) {
+  MlirValue values[operands_max + 3];
+  intptr_t count = 0;
+  for (; count < list->arguments; count++) {
+    values[count] = mlirBlockGetArgument(b->block, count);
+  }
+  MlirNamedAttribute no = named(b, "value", mlirIntegerAttrGet(b->i1, 0));
+  values[count++] = value_of(b, "llvm.mlir.constant", 0, NULL, b->i1, 1, &no);
+  values[count++] = value_of(b, "llvm.mlir.zero", 0, NULL, b->ptr, 0, NULL);
+  values[count++] = constant(b, 1);
+  append(b, "llvm.br", count, values, (MlirType){NULL}, 0, NULL, 1, &outer);
+}
+
 static void insert(const cira_llvm_loops_t *loops, const list_t *list) {
   MlirContext ctx = mlirOperationGetContext(loops->function);
   builder_t b = {.ctx = ctx,
@@ -579,13 +622,22 @@ static void insert(const cira_llvm_loops_t *loops, const list_t *list) {
                  .i1 = mlirIntegerTypeGet(ctx, 1)};
   b.ptr = mlirValueGetType(mlirBlockGetArgument(list->header, list->argument));
   MlirType state[] = {b.i1, b.ptr, b.i64};
+  int64_t unroll = 1;
+  cira_twin_t *twin = copy_small(loops, list, &unroll);
+  MlirBlock over =
+      twin ? cira_twin_first(twin, block_entries, unroll) : (MlirBlock){NULL};
   MlirBlock outer = new_block(&b, list, true, 3, state);
   MlirBlock next = new_block(&b, list, true, 0, NULL);
   MlirBlock fast = new_block(&b, list, false, 0, NULL);
   MlirBlock counting = new_block(&b, list, false, 0, NULL);
   MlirBlock step = new_block(&b, list, false, 1, &b.ptr);
   redirect(list->latch, list->way, next, 0, NULL);
-  enter_by(loops, list, &b, outer);
+  if (twin) {
+    b.block = over;
+    fill_over(&b, list, outer);
+  } else {
+    enter_by(loops, list, &b, outer);
+  }
   MlirValue cursor = mlirBlockAddArgument(list->header, b.ptr, b.loc);
   MlirValue left = mlirBlockAddArgument(list->header, b.i64, b.loc);
   b.block = outer;

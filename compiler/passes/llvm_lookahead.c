@@ -16,11 +16,13 @@
 #include "analysis/llvm_ahead.h"
 #include "analysis/llvm_slice.h"
 #include "codegen/llvm_ahead.h"
+#include "codegen/llvm_twin.h"
 #include "passes/pass.h"
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char pass_name[] = "cira-llvm-lookahead";
@@ -45,8 +47,11 @@ enum {
   queue_distance_max = 32,
   queue_spread = 2, /* rows of a queue are long and short */
   percent_min = 25,
-  row_percent_min = 51, /* of a row's entries: 50 says that nobody knows */
-  small_index_bits = 16 /* what so few bits choose from stays in the cache */
+  row_percent_min = 51,  /* of a row's entries: 50 says that nobody knows */
+  small_index_bits = 16, /* what so few bits choose from stays in the cache */
+  /* Entries and iterations of a sample of the changed loop: what the first
+   * ones name is asked for too late, so there must be many. */
+  sample_entries = 4096
 };
 
 typedef struct work {
@@ -54,6 +59,9 @@ typedef struct work {
   CiraMachine machine;
   cira_ahead_plan_t plans[plans_max];
   int count;
+  int64_t roots[plans_max]; /* the loops that have a twin */
+  cira_twin_t *twins[plans_max];
+  int twin_count;
   bool *taken; /* by loop: it belongs to a queue, so nothing less will do */
 } work_t;
 
@@ -250,14 +258,18 @@ static void say(const cira_ahead_plan_t *p, const cost_t *cost,
   for (int i = 0; i < p->ahead->target_count; i++) {
     const cira_ahead_target_t *t = &p->ahead->targets[i];
     int64_t distance = (highest - t->level + 1) * p->distance;
+    char when[64] = "where that is faster";
+    if (!p->always) {
+      snprintf(when, sizeof when, "once %ld %s",
+               (long)(p->on_bytes ? p->on_bytes : p->on_trips),
+               p->on_bytes ? "bytes are in use" : "iterations are done");
+    }
     cira__remark(
         t->access, pass_name,
-        "looks %ld %s ahead, through %ld load%s, once %ld %s: %.1f ns per "
+        "looks %ld %s ahead, through %ld load%s, %s: %.1f ns per "
         "iteration as it is, %.1f ns with it; latency %ld ns, %ld lines in "
         "flight, %.1f ns of computing",
-        (long)distance, form, (long)t->level, t->level > 1 ? "s" : "",
-        (long)(p->on_bytes ? p->on_bytes : p->on_trips),
-        p->on_bytes ? "bytes are in use" : "iterations are done",
+        (long)distance, form, (long)t->level, t->level > 1 ? "s" : "", when,
         (double)cost->plain_ps / 1e3, (double)cost->ahead_ps / 1e3,
         (long)m->tier_latency_ns[CiraTierLocal], (long)m->lines_in_flight,
         (double)cost->compute_ps / 1e3);
@@ -321,6 +333,23 @@ static cira_ahead_plan_t *decide(work_t *w, cira_ahead_t *a, const char *form,
   return p;
 }
 
+/* What says where the row ends that the loop goes through, from a known first
+ * entry to a known last one, if its entries are all that is read ahead. */
+static MlirOperation last_of_row(const work_t *w, const cira_ahead_t *a) {
+  if (!w->loops.items[a->level].bounded) {
+    return (MlirOperation){NULL};
+  }
+  for (int i = 0; i < a->value_count; i++) {
+    const cira_ahead_value_t *v = &a->values[i];
+    if (v->needed && v->kind == cira_ahead_source &&
+        (!mlirOperationEqual(v->op, a->anchor) ||
+         !cira__fact_has(v->op, "stride_bytes"))) {
+      return (MlirOperation){NULL};
+    }
+  }
+  return cira_llvm_find_last(&w->loops, a->anchor);
+}
+
 /* A long row goes on where its first entries were asked for. */
 static void follow_row(work_t *w, cira_ahead_plan_t *host) {
   if (cira_llvm_loop_ops_percent(&w->loops, host->ahead->scan) >
@@ -355,7 +384,34 @@ static void follow_row(work_t *w, cira_ahead_plan_t *host) {
   p->ahead = a;
   p->distance = row_max;
   p->within_row = true;
+  p->row_end = last_of_row(w, a);
   p->host = host;
+}
+
+/* The loop as it was stays beside the one that is changed. Those of plans in
+ * one another are one. Where `loop` is one around the loop of the plan, it is
+ * because that may be short, and each execution pays for the choice. */
+static void keep_old(work_t *w, cira_ahead_plan_t *p, int64_t loop) {
+  for (int64_t at = loop; at >= 0; at = w->loops.items[at].parent) {
+    for (int i = 0; i < w->twin_count; i++) {
+      p->always |= w->roots[i] == at;
+    }
+  }
+  bool around = false;
+  for (int i = 0; i < w->twin_count; i++) {
+    for (int64_t at = w->roots[i]; at >= 0; at = w->loops.items[at].parent) {
+      around |= at == loop;
+    }
+  }
+  if (p->always || around) {
+    return;
+  }
+  cira_twin_t *twin = cira_twin_make(&w->loops, loop);
+  if (twin) {
+    w->roots[w->twin_count] = loop;
+    w->twins[w->twin_count++] = twin;
+    p->always = true;
+  }
 }
 
 static void try_queue(work_t *w, int64_t loop) {
@@ -375,26 +431,10 @@ static void try_queue(work_t *w, int64_t loop) {
   if (p) {
     cost_t cost = cost_of(w, a);
     p->on_bytes = w->machine.llc_bytes / cache_part;
+    keep_old(w, p, a->level);
     say(p, &cost, "entries of a queue", &w->machine);
     follow_row(w, p);
   }
-}
-
-/* Rows that lie behind one another: one array of entries, walked through from a
- * known first entry to a known last one, and what they name. */
-static MlirOperation last_of_row(const work_t *w, const cira_ahead_t *a) {
-  if (!w->loops.items[a->level].bounded) {
-    return (MlirOperation){NULL};
-  }
-  for (int i = 0; i < a->value_count; i++) {
-    const cira_ahead_value_t *v = &a->values[i];
-    if (v->needed && v->kind == cira_ahead_source &&
-        (!mlirOperationEqual(v->op, a->anchor) ||
-         !cira__fact_has(v->op, "stride_bytes"))) {
-      return (MlirOperation){NULL};
-    }
-  }
-  return cira_llvm_find_last(&w->loops, a->anchor);
 }
 
 /* Do the accesses show how much memory they touch? */
@@ -410,7 +450,9 @@ static bool shows_size(const cira_ahead_t *a) {
 
 static void try_own(work_t *w, int64_t loop) {
   const cira_llvm_loop_t *l = &w->loops.items[loop];
-  bool nested = l->parent >= 0 && l->varies && !l->trips;
+  /* A loop inside another that can be left in its middle mostly is, soon:
+   * sorting partitions so, and looking through rows for one entry. */
+  bool nested = l->parent >= 0 && (l->varies || l->breaks) && !l->trips;
   cira_ahead_t *a = mlirBlockIsNull(l->header) || w->taken[loop]
                         ? NULL
                         : new_ahead(w, loop, -1);
@@ -421,6 +463,11 @@ static void try_own(work_t *w, int64_t loop) {
   add_accesses(w, a);
   keep_own(w, a);
   if (!a->target_count || is_small(a) || (nested && !rows)) {
+    if (a->target_count && l->parent >= 0 && l->breaks) {
+      cira__remark(a->targets[0].access, pass_name,
+                   "missed: the loop is inside another and can be left in its "
+                   "middle, so that it is too short to look ahead in");
+    }
     free(a);
     return;
   }
@@ -446,11 +493,13 @@ static void try_own(work_t *w, int64_t loop) {
     }
     p->on_bytes = w->machine.llc_bytes / cache_part;
     p->fold = mlirBlockGetFirstOperation(w->loops.items[l->parent].header);
+    keep_old(w, p, l->parent);
     say(p, &cost, "entries of rows", &w->machine);
   } else {
     p->on_trips =
         cira_cost_max(2 * p->distance, w->machine.llc_bytes / cache_part /
                                            w->machine.line_bytes);
+    keep_old(w, p, l->parent >= 0 ? l->parent : loop);
     say(p, &cost, "iterations", &w->machine);
   }
 }
@@ -469,6 +518,9 @@ static void run_on(work_t *w) {
   }
   for (int i = 0; i < w->count; i++) {
     cira_ahead_insert(&w->plans[i]);
+  }
+  for (int i = 0; i < w->twin_count; i++) {
+    cira_twin_join(w->twins[i], sample_entries);
   }
   for (int i = 0; i < w->count; i++) {
     free(w->plans[i].ahead);

@@ -2,16 +2,18 @@
  * cira-llvm-prefetch: in loops of llvm.func, asks for the lines of indirect
  * accesses (a[b[i]], a[f(b[i])]) some iterations before they are used. Works on
  * what cira.facts says; leaves loops alone whose waiting the core hides itself.
- * Reading order: candidates, the cost of a loop, insertion, the pass.
+ * Written lines are another matter: whether asking for them gains is found out
+ * when the program runs, with the loop as it was beside the changed one.
+ * Reading order: candidates, the cost of a loop, the pass.
  * The formulas are explained in docs/how-loops-are-changed.md. */
 #include "analysis/cost.h"
 #include "analysis/ir.h"
 #include "analysis/llvm_loop.h"
 #include "analysis/llvm_slice.h"
+#include "codegen/llvm_fetch.h"
+#include "codegen/llvm_twin.h"
 #include "passes/pass.h"
 
-#include "mlir-c/BuiltinAttributes.h"
-#include "mlir-c/BuiltinTypes.h"
 #include "mlir-c/Diagnostics.h"
 
 #include <stdio.h>
@@ -32,43 +34,36 @@ enum {
   /* Stores leave a core in order, and so wait for each other: about as many
    * lines are under way at a time. Measured 14-20 on two families of cores. */
   store_overlap = 16,
+  /* No core has more operations under way: where it asks for lines itself, only
+   * what lies behind those is news. */
+  window_ops = 512,
   /* A gain smaller than this is not worth the risk, percent. */
   gain_min_percent = 10,
-  /* Values of one iteration ahead. */
-  map_max = 4 * cira_slice_ops_max,
   /* A loop that touches less than this part of the last-level cache may find
    * there what it touched when it ran before. */
   cache_part = 4,
-  /* llvm.icmp's numbers. */
-  unsigned_le = 7,
-  unsigned_ge = 9,
   /* What runs less often than in every fourth iteration is left alone. */
-  percent_min = 25
+  percent_min = 25,
+  /* A second node is worth a prefetch where loops inside, so often run as it is
+   * guessed, come to it as often as not. */
+  second_percent_min = 150,
+  /* Shorter executions are not chosen for: it costs about 2 ns. */
+  timed_min = 512,
+  /* Iterations of a sample of the changed loop: what the first ones touch was
+   * not asked for. */
+  sample_iterations = 4096
 };
+
+typedef cira_fetch_t candidate_t;
 
 /* ---- candidates -----------------------------------------------------------
  */
-
-/* One object that an iteration touches, by one or more accesses. */
-typedef struct candidate {
-  MlirOperation access; /* the first one */
-  MlirValue address;
-  int64_t loop;
-  bool written;
-  bool branchy; /* a branch depends on what is loaded */
-  cira_slice_t slice;
-  MlirOperation bound;  /* the call that gives the last address of the anchor */
-  MlirOperation anchor; /* in front of which the prefetch goes */
-  int stagger;          /* prefetches that need this one's line */
-  int64_t distance;     /* 0: left alone */
-  int64_t trips_min;    /* in shorter loops it does nothing */
-  bool done;
-} candidate_t;
 
 typedef struct work {
   cira_llvm_loops_t loops;
   candidate_t *items;
   int count;
+  cira_twin_t **twins; /* by loop: time decides between the two; or null */
   CiraMachine machine;
 } work_t;
 
@@ -113,10 +108,20 @@ static bool place(const work_t *w, candidate_t *c) {
     }
   }
   if (s->index_count == 0) {
-    return s->load_count == 0;
+    c->front = cira_llvm_find_count(&w->loops, c->loop);
+    if (!mlirOperationIsNull(c->front)) {
+      c->times = mlirOperationGetOperand(c->front, 1);
+    }
+    return s->load_count == 0 &&
+           mlirBlockGetNumArguments(w->loops.items[c->loop].header) <=
+               cira_fetch_arguments_max;
   }
-  c->bound = cira_llvm_find_last(&w->loops, c->anchor);
-  return !mlirOperationIsNull(c->bound);
+  c->front = cira_llvm_find_last(&w->loops, c->anchor);
+  if (mlirOperationIsNull(c->front)) {
+    return false;
+  }
+  c->times = mlirOperationGetOperand(c->front, 2);
+  return true;
 }
 
 /* Why an access that is indirect cannot be asked for ahead; NULL: it can. */
@@ -135,7 +140,8 @@ static const char *why_not(const work_t *w, candidate_t *c, MlirOperation op) {
              loop->unbounded.data);
     return text;
   }
-  if (c->slice.index_count == 0 && c->slice.counter_count == 0) {
+  if (c->slice.index_count == 0 && c->slice.counter_count == 0 &&
+      c->slice.recurrence_count == 0) {
     return "the address does not change in a known way";
   }
   if (loop->varies && !loop->trips) {
@@ -194,6 +200,31 @@ static bool add_candidate(work_t *w, MlirOperation op, int64_t number,
   return !*why;
 }
 
+/* The node behind the first one of a chain, which loop `number` walks along, by
+ * what the first one says. */
+static void add_second(work_t *w, MlirOperation op, int64_t number) {
+  const cira_llvm_loop_t *loop = &w->loops.items[number];
+  candidate_t c = {.access = op, .loop = loop->parent, .branchy = true};
+  MlirOperation step;
+  is_access(op, &c.address);
+  while (cira__def_is(c.address, "llvm.getelementptr", &step) &&
+         mlirOperationGetNumOperands(step) == 1) {
+    c.address = mlirOperationGetOperand(step, 0);
+  }
+  if ((loop->trips && loop->trips < 2) ||
+      !mlirValueIsABlockArgument(c.address) ||
+      !mlirBlockEqual(mlirBlockArgumentGetOwner(c.address), loop->header) ||
+      cira_llvm_loop_runs_percent(
+          &w->loops, c.loop, mlirOperationGetBlock(op)) < second_percent_min) {
+    return;
+  }
+  c.address = cira_slice_next(&w->loops, number, c.address);
+  if (!mlirValueIsNull(c.address) && !merge(w, &c) && !why_not(w, &c, op) &&
+      !mlirOperationIsNull(c.slice.guarded) && w->count < candidates_max) {
+    w->items[w->count++] = c;
+  }
+}
+
 /* An access whose address follows from what the loop reads. In a loop inside
  * another, it may be the head of a chain that the outer one finds. */
 static void consider(work_t *w, MlirOperation op) {
@@ -201,17 +232,19 @@ static void consider(work_t *w, MlirOperation op) {
   int64_t stride;
   int64_t number = cira__loop_of(op);
   const char *why, *unused;
-  if (number < 0 || w->loops.items[number].interleaved ||
-      !is_access(op, &address) ||
+  if (number < 0 || !is_access(op, &address) ||
       mlirAttributeIsNull(cira__attr_get(op, "cira.facts")) ||
       cira__fact_has(op, "ahead") || cira__fact_has(op, "same") ||
       cira__fact_number(op, "stride_bytes", &stride)) {
     return; /* asked for, the same each time, or walked by the hardware */
   }
   int64_t parent = w->loops.items[number].parent;
-  if (!add_candidate(w, op, number, &why) &&
-      (parent < 0 || w->loops.items[parent].interleaved ||
-       !add_candidate(w, op, parent, &unused))) {
+  if (add_candidate(w, op, number, &why)) {
+    return;
+  }
+  if (parent >= 0 && add_candidate(w, op, parent, &unused)) {
+    add_second(w, op, number);
+  } else {
     missed(op, why);
   }
 }
@@ -223,6 +256,7 @@ static void consider(work_t *w, MlirOperation op) {
 
 typedef struct cost {
   int64_t lines; /* lines asked for per iteration */
+  int64_t ops;
   int64_t compute_ps;
   int64_t plain_ps, ahead_ps;
   int64_t distance;
@@ -247,7 +281,7 @@ static cost_t cost_of(const work_t *w, int64_t loop) {
   int64_t latency_ps = m->tier_latency_ns[CiraTierLocal] * 1000;
   int64_t op_ps = cira_cost_max(1, m->op_ns * 1000 / issue_width);
   int64_t ops = cira_llvm_loop_ops_percent(&w->loops, loop) / 100;
-  cost_t cost = {.compute_ps = op_ps * cira_cost_min(ops, 1000000)};
+  cost_t cost = {.ops = ops, .compute_ps = op_ps * cira_cost_min(ops, 1000000)};
   int64_t waiting_ps = 0;
   for (int i = 0; i < w->count; i++) {
     if (w->items[i].loop == loop) {
@@ -295,356 +329,139 @@ static bool is_needed(const work_t *w, const candidate_t *c) {
   return !is_hidden(w, c) || c->stagger > 0;
 }
 
+/* Is there a choice around the loop already? */
+static bool is_chosen(const work_t *w, int64_t loop) {
+  bool chosen = w->loops.items[loop].interleaved;
+  for (; loop >= 0 && !chosen; loop = w->loops.items[loop].parent) {
+    chosen = w->twins[loop] != NULL;
+  }
+  return chosen;
+}
+
+/* Written lines: no figure says whether asking for them gains. The loop as it
+ * was stays beside the changed one. */
+static bool is_timed(work_t *w, candidate_t *c) {
+  if (!c->written || mlirValueIsNull(c->times) ||
+      w->loops.items[c->loop].interleaved) {
+    return false;
+  }
+  if (!is_chosen(w, c->loop)) {
+    w->twins[c->loop] = cira_twin_make(&w->loops, c->loop);
+  }
+  return is_chosen(w, c->loop);
+}
+
+/* Why it is not asked for; NULL: it is. */
+static const char *decide_one(work_t *w, candidate_t *c, const cost_t *cost) {
+  static _Thread_local char text[160]; /* until the next call */
+  int64_t own = is_needed(w, c) ? 0 : window_ops / cost->ops;
+  int64_t distance =
+      cira_cost_min((cost->distance + own) * (c->stagger + 1), distance_max);
+  int64_t trips = w->loops.items[c->loop].trips;
+  int64_t least = cira_cost_max(2 * distance, cost->trips_min);
+  bool gains =
+      cost->plain_ps * 100 >= cost->ahead_ps * (100 + gain_min_percent) &&
+      is_needed(w, c);
+  bool may_gain = c->written && cost->ahead_ps <= cost->plain_ps;
+  if (!is_needed(w, c) && !c->written) {
+    return "the core itself keeps as many of these lines under way as it can";
+  }
+  if (!gains && !may_gain) {
+    snprintf(text, sizeof text,
+             "no gain: %.1f ns per iteration as it is, %.1f ns with a prefetch",
+             (double)cost->plain_ps / 1e3, (double)cost->ahead_ps / 1e3);
+    return text;
+  }
+  bool timed = (!trips || trips >= cira_cost_max(2 * distance, timed_min)) &&
+               is_timed(w, c);
+  if (!timed && !gains && trips) {
+    return "the loop is too short to choose from two of it";
+  }
+  if (!timed && !gains) {
+    return "the core itself may keep as many of these lines under way, and "
+           "there cannot be two of the loop to choose from";
+  }
+  if (!timed && trips && trips < least) {
+    snprintf(text, sizeof text,
+             "the loop runs %ld times, too short to gain by a distance of %ld "
+             "and %ld cached lines",
+             (long)trips, (long)distance,
+             (long)(w->machine.llc_bytes / w->machine.line_bytes));
+    return text;
+  }
+  if (!trips && mlirOperationIsNull(c->front)) {
+    return "nobody knows whether the loop runs long enough";
+  }
+  c->distance = distance;
+  c->trips_min = timed ? 0 : least;
+  return NULL;
+}
+
 static void decide(work_t *w, int64_t loop) {
   cost_t cost = cost_of(w, loop);
-  int64_t trips = w->loops.items[loop].trips;
-  bool gains = cost.plain_ps * 100 >= cost.ahead_ps * (100 + gain_min_percent);
   for (int i = 0; i < w->count; i++) {
     candidate_t *c = &w->items[i];
-    int64_t distance = cost.distance * (c->stagger + 1);
     if (c->loop != loop) {
       continue;
     }
     const char *kind = c->branchy   ? "a branch depends on it"
                        : c->written ? "it is written"
                                     : "another address is read through it";
-    if (!is_needed(w, c)) {
-      missed(c->access, "the core itself keeps as many of these lines under "
-                        "way as it can");
-    } else if (!gains) {
-      cira__remark(c->access, pass_name,
-                   "missed: no gain: %.1f ns per iteration as it is, %.1f ns "
-                   "with a prefetch",
-                   (double)cost.plain_ps / 1e3, (double)cost.ahead_ps / 1e3);
-    } else if (trips && trips < cira_cost_max(2 * distance, cost.trips_min)) {
-      cira__remark(c->access, pass_name,
-                   "missed: the loop runs %ld times, too short to gain by a "
-                   "distance of %ld and %ld cached lines",
-                   (long)trips, (long)distance,
-                   (long)(w->machine.llc_bytes / w->machine.line_bytes));
-    } else if (!trips && mlirOperationIsNull(c->bound)) {
-      missed(c->access, "nobody knows whether the loop runs long enough");
-    } else {
-      c->distance = distance;
-      c->trips_min = cira_cost_max(2 * distance, cost.trips_min);
-      cira__remark(c->access, pass_name,
-                   "prefetched %ld iterations ahead (%s): %.1f ns per "
-                   "iteration as it is, %.1f ns with it; latency %ld ns, %ld "
-                   "lines in flight, %.1f ns of computing",
-                   (long)distance, kind, (double)cost.plain_ps / 1e3,
-                   (double)cost.ahead_ps / 1e3,
-                   (long)w->machine.tier_latency_ns[CiraTierLocal],
-                   (long)w->machine.lines_in_flight,
-                   (double)cost.compute_ps / 1e3);
-    }
-  }
-}
-
-/* ---- insertion ------------------------------------------------------------
- * in front of the anchor:
- *   if (the loop is long)
- *     if (anchor's address + distance <= last one)
- *       prefetch(address of the iteration ahead)
- * New ops have no location: the plug-in knows by it that they are new. */
-
-typedef struct builder {
-  const work_t *work;
-  MlirContext ctx;
-  MlirLocation loc;
-  MlirBlock block; /* ops go to its end */
-  MlirValue from[map_max];
-  MlirValue to[map_max];
-  int map_count;
-} builder_t;
-
-static MlirNamedAttribute named(const builder_t *b, const char *name,
-                                MlirAttribute value) {
-  return (MlirNamedAttribute){mlirIdentifierGet(b->ctx, cira__str(name)),
-                              value};
-}
-
-static MlirOperation append(builder_t *b, const char *name, intptr_t operands,
-                            const MlirValue *values, MlirType result,
-                            intptr_t attrs, const MlirNamedAttribute *attr,
-                            intptr_t successors, const MlirBlock *to) {
-  MlirOperationState state = mlirOperationStateGet(cira__str(name), b->loc);
-  mlirOperationStateAddOperands(&state, operands, values);
-  if (!mlirTypeIsNull(result)) {
-    mlirOperationStateAddResults(&state, 1, &result);
-  }
-  mlirOperationStateAddAttributes(&state, attrs, attr);
-  mlirOperationStateAddSuccessors(&state, successors, to);
-  MlirOperation op = mlirOperationCreate(&state);
-  mlirBlockAppendOwnedOperation(b->block, op);
-  return op;
-}
-
-static MlirValue constant(builder_t *b, MlirType type, int64_t number) {
-  MlirNamedAttribute attr = named(b, "value", mlirIntegerAttrGet(type, number));
-  return mlirOperationGetResult(
-      append(b, "llvm.mlir.constant", 0, NULL, type, 1, &attr, 0, NULL), 0);
-}
-
-/* pointer + bytes */
-static MlirValue offset(builder_t *b, MlirValue pointer, int64_t bytes) {
-  int32_t index = (int32_t)bytes;
-  MlirNamedAttribute attrs[] = {
-      named(b, "rawConstantIndices", mlirDenseI32ArrayGet(b->ctx, 1, &index)),
-      named(b, "elem_type", mlirTypeAttrGet(mlirIntegerTypeGet(b->ctx, 8)))};
-  return mlirOperationGetResult(append(b, "llvm.getelementptr", 1, &pointer,
-                                       mlirValueGetType(pointer), 2, attrs, 0,
-                                       NULL),
-                                0);
-}
-
-/* What a value is in the iteration ahead. */
-static MlirValue ahead(const builder_t *b, MlirValue value) {
-  for (int i = 0; i < b->map_count; i++) {
-    if (mlirValueEqual(b->from[i], value)) {
-      return b->to[i];
-    }
-  }
-  return value; /* does not change in the loop */
-}
-
-static void set_ahead(builder_t *b, MlirValue from, MlirValue to) {
-  b->from[b->map_count] = from;
-  b->to[b->map_count++] = to;
-}
-
-/* The value that stands for an argument of a loop inside: what it is first. */
-static MlirValue entered(const candidate_t *c, MlirValue value) {
-  for (int i = 0; i < c->slice.inner_count; i++) {
-    if (mlirValueEqual(c->slice.inner[i], value)) {
-      return c->slice.entries[i];
-    }
-  }
-  return value;
-}
-
-/* A counter of the loop, in the iteration ahead. */
-static void add_counter(builder_t *b, const candidate_t *c, MlirValue counter) {
-  int64_t step = cira_llvm_loop_step(&b->work->loops, c->loop,
-                                     mlirBlockArgumentGetArgNumber(counter));
-  MlirType type = mlirValueGetType(counter);
-  if (ciraTypeIsALLVMPointer(type)) {
-    set_ahead(b, counter, offset(b, counter, step * c->distance));
-    return;
-  }
-  MlirValue both[] = {counter, constant(b, type, step * c->distance)};
-  MlirOperation sum = append(b, "llvm.add", 2, both, type, 0, NULL, 0, NULL);
-  set_ahead(b, counter, mlirOperationGetResult(sum, 0));
-}
-
-/* The same op on values of the iteration ahead. */
-static void add_copy(builder_t *b, const candidate_t *c, MlirOperation op) {
-  MlirValue operands[16];
-  MlirNamedAttribute attrs[16];
-  intptr_t count = mlirOperationGetNumOperands(op);
-  intptr_t attr_count = 0;
-  MlirBlock header = b->work->loops.items[c->loop].header;
-  for (intptr_t i = 0; i < count && i < 16; i++) {
-    MlirValue value = entered(c, mlirOperationGetOperand(op, i));
-    if (mlirValueIsABlockArgument(value) &&
-        mlirBlockEqual(mlirBlockArgumentGetOwner(value), header) &&
-        mlirValueEqual(ahead(b, value), value)) {
-      add_counter(b, c, value);
-    }
-    operands[i] = ahead(b, value);
-  }
-  for (intptr_t i = 0; i < mlirOperationGetNumAttributes(op); i++) {
-    MlirNamedAttribute attr = mlirOperationGetAttribute(op, i);
-    if (attr_count < 16 && !mlirStringRefEqual(mlirIdentifierStr(attr.name),
-                                               cira__str("cira.facts"))) {
-      attrs[attr_count++] = attr;
-    }
-  }
-  MlirStringRef name = mlirIdentifierStr(mlirOperationGetName(op));
-  char text[64];
-  snprintf(text, sizeof text, "%.*s", (int)name.length, name.data);
-  MlirValue result = mlirOperationGetResult(op, 0);
-  MlirOperation copy =
-      append(b, text, count, operands, mlirValueGetType(result), attr_count,
-             attrs, 0, NULL);
-  set_ahead(b, result, mlirOperationGetResult(copy, 0));
-}
-
-/* Moves the ops from `at` on into a new block behind; returns it. */
-static MlirBlock split_before(MlirOperation at) {
-  MlirBlock block = mlirOperationGetBlock(at);
-  MlirBlock rest = mlirBlockCreate(0, NULL, NULL);
-  mlirRegionInsertOwnedBlockAfter(mlirBlockGetParentRegion(block), block, rest);
-  while (!mlirOperationIsNull(at)) {
-    MlirOperation next = mlirOperationGetNextInBlock(at);
-    mlirOperationRemoveFromParent(at);
-    mlirBlockAppendOwnedOperation(rest, at);
-    at = next;
-  }
-  return rest;
-}
-
-static int64_t stride_of(MlirOperation load) {
-  int64_t stride = 0;
-  cira__fact_number(load, "stride_bytes", &stride);
-  return stride;
-}
-
-/* An op in front of the end of the block of `near`. */
-static MlirValue build_near(MlirOperation near, cira_op_spec_t spec) {
-  spec.loc = mlirLocationUnknownGet(mlirOperationGetContext(near));
-  MlirOperation end = cira__terminator(mlirOperationGetBlock(near));
-  return mlirOperationGetResult(cira__build(&spec, end), 0);
-}
-
-/* In front of the loop: does it run long enough? */
-static MlirValue build_enough(builder_t *b, const candidate_t *c) {
-  MlirType i64 = mlirIntegerTypeGet(b->ctx, 64);
-  cira_op_spec_t least = {
-      .name = "llvm.mlir.constant",
-      .result_count = 1,
-      .results = {i64},
-      .attr_count = 1,
-      .attrs = {named(b, "value", mlirIntegerAttrGet(i64, c->trips_min))}};
-  cira_op_spec_t compare = {
-      .name = "llvm.icmp",
-      .operand_count = 2,
-      .operands = {mlirOperationGetOperand(c->bound, 2),
-                   build_near(c->bound, least)},
-      .result_count = 1,
-      .results = {mlirIntegerTypeGet(b->ctx, 1)},
-      .attr_count = 1,
-      .attrs = {named(b, "predicate", mlirIntegerAttrGet(i64, unsigned_ge))}};
-  return build_near(c->bound, compare);
-}
-
-/* Ends the block by a branch to a new one, which is returned, or to `rest`. */
-static MlirBlock add_branch(builder_t *b, MlirValue condition, MlirBlock rest) {
-  MlirBlock inside = mlirBlockCreate(0, NULL, NULL);
-  mlirRegionInsertOwnedBlockBefore(mlirBlockGetParentRegion(rest), rest,
-                                   inside);
-  MlirBlock ways[] = {inside, rest};
-  int32_t sizes[] = {1, 0, 0};
-  MlirNamedAttribute segments =
-      named(b, "operandSegmentSizes", mlirDenseI32ArrayGet(b->ctx, 3, sizes));
-  append(b, "llvm.cond_br", 1, &condition, (MlirType){NULL}, 1, &segments, 2,
-         ways);
-  b->block = inside;
-  return inside;
-}
-
-/* Goes on only if the loop is long and the iteration ahead exists. The first is
- * the same in all iterations: LLVM makes two loops of it, so that short ones
- * pay nothing. */
-static void add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
-  add_branch(b, build_enough(b, c), rest);
-  MlirValue pointer = mlirOperationGetOperand(c->anchor, 0);
-  int64_t stride = stride_of(c->anchor);
-  set_ahead(b, pointer, offset(b, pointer, stride * c->distance));
-  MlirValue both[] = {ahead(b, pointer), mlirOperationGetOperand(c->bound, 1)};
-  MlirNamedAttribute how =
-      named(b, "predicate",
-            mlirIntegerAttrGet(mlirIntegerTypeGet(b->ctx, 64),
-                               stride > 0 ? unsigned_le : unsigned_ge));
-  MlirValue good = mlirOperationGetResult(append(b, "llvm.icmp", 2, both,
-                                                 mlirIntegerTypeGet(b->ctx, 1),
-                                                 1, &how, 0, NULL),
-                                          0);
-  add_branch(b, good, rest);
-}
-
-static void add_prefetch(builder_t *b, const candidate_t *c) {
-  MlirType i32 = mlirIntegerTypeGet(b->ctx, 32);
-  MlirValue address = ahead(b, entered(c, c->address));
-  MlirNamedAttribute attrs[] = {
-      named(b, "rw", mlirIntegerAttrGet(i32, c->written)),
-      named(b, "hint", mlirIntegerAttrGet(i32, 3)),
-      named(b, "cache", mlirIntegerAttrGet(i32, 1))};
-  append(b, "llvm.intr.prefetch", 1, &address, (MlirType){NULL}, 3, attrs, 0,
-         NULL);
-}
-
-static bool is_mapped(const builder_t *b, MlirValue value) {
-  return !mlirValueEqual(ahead(b, value), value);
-}
-
-static void add_slice(builder_t *b, const candidate_t *c) {
-  const cira_slice_t *s = &c->slice;
-  for (int i = 0; i < s->index_count; i++) {
-    MlirOperation load = s->index_loads[i];
-    MlirValue pointer = mlirOperationGetOperand(load, 0);
-    if (is_mapped(b, mlirOperationGetResult(load, 0))) {
+    const char *why = decide_one(w, c, &cost);
+    if (why) {
+      missed(c->access, why);
       continue;
     }
-    if (!is_mapped(b, pointer)) {
-      set_ahead(b, pointer, offset(b, pointer, stride_of(load) * c->distance));
-    }
-    add_copy(b, c, load);
-  }
-  for (int i = 0; i < s->op_count; i++) {
-    if (!is_mapped(b, mlirOperationGetResult(s->ops[i], 0))) {
-      add_copy(b, c, s->ops[i]);
-    }
+    cira__remark(
+        c->access, pass_name,
+        "prefetched %ld iterations ahead%s (%s): %.1f ns per "
+        "iteration as it is, %.1f ns with it; latency %ld ns, %ld "
+        "lines in flight, %.1f ns of computing",
+        (long)c->distance, is_chosen(w, loop) ? " where that is faster" : "",
+        kind, (double)cost.plain_ps / 1e3, (double)cost.ahead_ps / 1e3,
+        (long)w->machine.tier_latency_ns[CiraTierLocal],
+        (long)w->machine.lines_in_flight, (double)cost.compute_ps / 1e3);
   }
 }
 
-/* Can `c` share the test of `first`, if it needs one? A test for a longer
- * distance holds for a shorter one too. */
-static bool joins(const candidate_t *first, const candidate_t *c) {
-  return mlirOperationEqual(first->anchor, c->anchor) &&
-         first->distance >= c->distance && first->loop == c->loop &&
-         (first->slice.index_count || !c->slice.index_count);
-}
-
-static bool has_room(const builder_t *b, const candidate_t *c) {
-  return b->map_count + c->slice.op_count + 3 * c->slice.index_count +
-             2 * c->slice.counter_count <
-         map_max;
-}
-
-/* Prefetches of the `at`-th candidate, and of those that go with it: those of
- * one distance share what is computed. */
-static void insert(work_t *w, int at) {
-  const candidate_t *first = &w->items[at];
-  builder_t b = {.work = w,
-                 .ctx = mlirOperationGetContext(first->anchor),
-                 .block = mlirOperationGetBlock(first->anchor)};
-  b.loc = mlirLocationUnknownGet(b.ctx);
-  MlirBlock rest = split_before(first->anchor);
-  if (first->slice.index_count) {
-    add_test(&b, first, rest);
-  }
-  int64_t distance = first->distance;
-  for (int64_t next; distance; distance = next) {
-    next = 0;
-    for (int i = 0; i < w->count; i++) {
-      candidate_t *c = &w->items[i];
-      if (!c->distance || c->done || !joins(first, c)) {
-        continue;
-      }
-      if (c->distance == distance && has_room(&b, c)) {
-        add_slice(&b, c);
-        add_prefetch(&b, c);
-        c->done = true;
-      } else if (c->distance < distance) {
-        next = cira_cost_max(next, c->distance);
-      }
-    }
-    b.map_count = 0;
-  }
-  append(&b, "llvm.br", 0, NULL, (MlirType){NULL}, 0, NULL, 1, &rest);
-}
-
-/* The candidate that looks farthest ahead of those not done; -1: none. */
-static int farthest(const work_t *w) {
-  int found = -1;
+/* A loop that is interleaved where that is faster has too much around it for
+ * LLVM to make two of it: short ones must be as they were. */
+static void split(work_t *w, int64_t loop) {
+  candidate_t *longest = NULL;
   for (int i = 0; i < w->count; i++) {
-    const candidate_t *c = &w->items[i];
-    if (c->distance && !c->done &&
-        (found < 0 || c->distance > w->items[found].distance)) {
-      found = i;
+    candidate_t *c = &w->items[i];
+    if (c->loop == loop && c->distance && c->trips_min &&
+        !mlirOperationIsNull(c->front) &&
+        (!longest || c->trips_min > longest->trips_min)) {
+      longest = c;
     }
   }
-  return found;
+  cira_twin_t *twin = longest ? cira_twin_make(&w->loops, loop) : NULL;
+  if (!twin) {
+    return;
+  }
+  cira_twin_split(twin, cira_fetch_is_long(longest));
+  for (int i = 0; i < w->count; i++) {
+    if (w->items[i].loop == loop) {
+      w->items[i].trips_min = 0;
+    }
+  }
+}
+
+/* Puts the choice around loops that have two versions. */
+static void join(work_t *w, int64_t loop) {
+  MlirValue times = {NULL};
+  int64_t distance = 0;
+  for (int i = 0; i < w->count; i++) {
+    candidate_t *c = &w->items[i];
+    if (c->loop == loop && c->distance && !mlirValueIsNull(c->times)) {
+      times = c->times;
+      distance = cira_cost_max(distance, c->distance);
+      c->trips_min = 0; /* shorter ones are never changed */
+    }
+  }
+  cira_twin_join_counted(w->twins[loop], sample_iterations, times,
+                         cira_cost_max(2 * distance, timed_min));
 }
 
 /* ---- the pass -------------------------------------------------------------
@@ -663,13 +480,14 @@ static void run_on(work_t *w) {
   for (int64_t i = 0; i < w->loops.count; i++) {
     decide(w, i);
   }
-  int next = farthest(w);
-  bool changed = next >= 0;
-  for (; next >= 0; next = farthest(w)) {
-    insert(w, next);
-    w->items[next].done = true;
+  for (int64_t i = 0; i < w->loops.count; i++) {
+    if (w->twins[i]) {
+      join(w, i);
+    } else if (w->loops.items[i].interleaved) {
+      split(w, i);
+    }
   }
-  if (changed) {
+  if (cira_fetch_insert(&w->loops, w->items, w->count)) {
     cira__fact_add(w->loops.function, "changed");
   }
 }
@@ -685,9 +503,11 @@ static MlirWalkResult visit_function(MlirOperation op, void *user) {
     return MlirWalkResultInterrupt;
   }
   w.items = w.loops.count ? calloc(candidates_max, sizeof *w.items) : NULL;
-  if (w.items) {
+  w.twins = w.items ? calloc((size_t)w.loops.count, sizeof *w.twins) : NULL;
+  if (w.twins) {
     run_on(&w);
   }
+  free(w.twins);
   free(w.items);
   cira_llvm_loops_fini(&w.loops);
   return MlirWalkResultSkip;

@@ -39,6 +39,15 @@ MLIR_CAPI_EXPORTED bool ciraOperationPrecedes(MlirOperation first,
  * first. */
 MLIR_CAPI_EXPORTED MlirOperation ciraOperationGetPrevInBlock(MlirOperation op);
 
+/* Calls `each` with the terminators that branch to `block`, and with which of
+ * their successors, once for each such edge, until it says false. The order is
+ * that in which the branches were made. Cost: linear in the edges. */
+typedef bool (*CiraEdgeCallback)(void *context, MlirOperation terminator,
+                                 intptr_t successor);
+MLIR_CAPI_EXPORTED void ciraBlockVisitPredecessors(MlirBlock block,
+                                                   CiraEdgeCallback each,
+                                                   void *context);
+
 /* Is `ancestor` `op` itself or a region-holding op around it? */
 MLIR_CAPI_EXPORTED bool ciraOperationIsAncestor(MlirOperation ancestor,
                                                 MlirOperation op);

@@ -8,7 +8,7 @@
  * reads memory of the program; all memory is the archive's own, from mmap.
  * Each shared object has its own copy (all symbols are hidden).
  * Threading: any; signal handlers too.
- * Reading order: this, jump.c. */
+ * Reading order: this, pace.h, jump.c. */
 #ifndef CIRA_CC_CC_H
 #define CIRA_CC_CC_H
 
@@ -26,6 +26,15 @@
 /* Blocks of a table of nodes; see below. */
 enum { cira__jump_block = 256, cira__jump_block_bytes = 8 * cira__jump_block };
 
+/* For tests, in the bits of a distance from cira__jump_fixed_shift on: never a
+ * table, always, or by turns; otherwise time decides. */
+enum {
+  cira__jump_fixed_shift = 8,
+  cira__jump_fixed_old = 1,
+  cira__jump_fixed_changed = 2,
+  cira__jump_fixed_alternate = 3
+};
+
 /* Asks whether the walk of a list can go along a table of the list's order. A
  * compiled loop over a list is two loops, and comes here from both:
  *
@@ -42,6 +51,8 @@ enum { cira__jump_block = 256, cira__jump_block_bytes = 8 * cira__jump_block };
  *              the `next` it was given last, NULL at first.
  *   distance   nodes ahead, 1..240.
  *   nodes_min  shorter lists stay in the cache: they get no table.
+ * A list that is walked fast as it is gets none either, and one that is not
+ * walked faster along its table loses it.
  * What a cursor points to can always be read, also when the walk has moved to
  * another thread since. Returns `next`: in the walk that writes the table it is
  * 1. Cost: a few ns at each node of the walk that writes, and at each 256th of

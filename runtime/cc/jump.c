@@ -7,6 +7,10 @@
  * is at is compared: a list that was changed in a few places is found again
  * nearby, and a table that is wrong too often is dropped.
  *
+ * A table is only written where the walk waits for its nodes, and goes again if
+ * walks along it are not faster: what a walk is given to do between two calls
+ * is timed, with and without a table (pace.h).
+ *
  * Invariant: what a cursor may point to is readable forever. Chunks are never
  * unmapped; when a table goes, their memory is given back (they read as zero)
  * and any thread may use them again. A cursor of a walk that was forgotten, or
@@ -17,6 +21,7 @@
  * a lock that nobody waits for. A signal handler that comes while its thread is
  * in here gets no table. Reading order: pool, tables, threads, a walk. */
 #include "cc/cc.h"
+#include "cc/pace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -40,7 +45,11 @@ enum {
   misses_max = 4,           /* in a row, and the table goes */
   wasted_free = 3,          /* tables that nobody used */
   wasted_max = 16 + wasted_free,
+  tries_free = 3, /* walks that turned out not to wait */
+  tries_max = 4 + tries_free,
+  lost_max = 16, /* tables that made walks no faster */
   sites = 256,
+  paces = 8,
   distance_max = 240
 };
 
@@ -61,8 +70,16 @@ typedef struct table {
   const void *site; /* where it was written */
   uint32_t misses;  /* in a row */
   uint32_t resyncs; /* since it was written */
+  cira__pace_race_t race;
   struct thread *thread;
 } table_t;
+
+/* Some nodes in the midst of a table are walked without it, to be timed. */
+typedef struct sample {
+  table_t *table; /* NULL: none */
+  uint64_t number, start;
+  uint32_t nodes; /* how far it has come */
+} sample_t;
 
 typedef struct thread {
   struct thread *next; /* in the list of free ones */
@@ -71,6 +88,9 @@ typedef struct thread {
   table_t *writing;    /* the table that a walk writes now; NULL: none */
   table_t *tail;       /* the table whose end a walk has come near; or NULL */
   const void *probing; /* the site that looks again after a block; or NULL */
+  sample_t sample;
+  uint32_t fixed, turn;      /* for tests, see cc.h */
+  cira__pace_t paces[paces]; /* of walks that count, by site */
   table_t tables[tables_max];
 } thread_t;
 
@@ -81,7 +101,7 @@ typedef struct thread {
 
 /* A site that writes tables nobody uses pauses, longer each time. */
 typedef struct site {
-  _Atomic uint32_t skip, wasted;
+  _Atomic uint32_t skip, wasted, tries, lost;
 } site_t;
 
 static struct {
@@ -198,6 +218,9 @@ static void table_drop(table_t *t) {
   *t = (table_t){.thread = thread};
   thread->writing = thread->writing == t ? NULL : thread->writing;
   thread->tail = thread->tail == t ? NULL : thread->tail;
+  if (thread->sample.table == t) {
+    thread->sample.table = NULL;
+  }
   atomic_fetch_sub_explicit(&all.tables, 1, memory_order_relaxed);
   chunks_put(first);
 }
@@ -367,6 +390,19 @@ static site_t *site_of(const void *site) {
   return &all.sites[((uintptr_t)site * 0x9e3779b97f4a7c15ull) >> 56];
 }
 
+/* One more of a kind that is in vain: after `free` of them, walks of the site
+ * are let go, twice as many each time. */
+static void pause_after(site_t *site, _Atomic uint32_t *kind, uint32_t free,
+                        uint32_t most) {
+  uint32_t count = atomic_load_explicit(kind, memory_order_relaxed);
+  count += count < most;
+  atomic_store_explicit(kind, count, memory_order_relaxed);
+  if (count > free) {
+    atomic_store_explicit(&site->skip, 1u << (count - free),
+                          memory_order_relaxed);
+  }
+}
+
 /* The cursor for the node after the `number`-th entry, `distance` ahead. */
 static uint64_t cursor_ahead(chunk_t *from, uint64_t number,
                              uint64_t distance) {
@@ -385,7 +421,9 @@ static uint64_t play(table_t *t, uint64_t number, uint64_t distance) {
   site_t *site = site_of(t->site);
   t->used = ++t->thread->clock;
   atomic_store_explicit(&site->wasted, 0, memory_order_relaxed);
+  atomic_store_explicit(&site->tries, 0, memory_order_relaxed);
   atomic_store_explicit(&site->skip, 0, memory_order_relaxed);
+  cira__pace_begin(&t->race);
   for (uint64_t i = number + 1; i <= number + distance && i < t->count; i++) {
     __builtin_prefetch(*entry_at(t->first, i));
   }
@@ -401,8 +439,6 @@ static void finish_writing(thread_t *thread) {
   }
 }
 
-static uint64_t play(table_t *t, uint64_t number, uint64_t distance);
-
 static uint64_t write_on(thread_t *thread, const void *node,
                          uint64_t distance) {
   table_t *t = thread->writing;
@@ -417,11 +453,12 @@ static uint64_t write_on(thread_t *thread, const void *node,
   return WRITE;
 }
 
+/* `plain`: what a block of nodes takes without a table; 0: unknown. */
 static uint64_t write_new(thread_t *thread, const void *node, const void *from,
-                          uint64_t distance, uint64_t nodes_min) {
+                          uint64_t distance, uint64_t nodes_min,
+                          uint64_t plain) {
   table_t *oldest = NULL;
   site_t *site = site_of(from);
-  uint32_t wasted = atomic_load_explicit(&site->wasted, memory_order_relaxed);
   for (int i = 0; i < tables_max; i++) {
     table_t *t = &thread->tables[i];
     if (!oldest ||
@@ -433,13 +470,10 @@ static uint64_t write_new(thread_t *thread, const void *node, const void *from,
   *oldest = (table_t){.thread = thread,
                       .site = from,
                       .used = ++thread->clock,
+                      .race.plain = plain,
                       .nodes_min = nodes_min};
-  wasted += wasted < wasted_max;
-  atomic_store_explicit(&site->wasted, wasted, memory_order_relaxed);
-  if (wasted > wasted_free) {
-    atomic_store_explicit(&site->skip, 1u << (wasted - wasted_free),
-                          memory_order_relaxed);
-  }
+  atomic_store_explicit(&site->tries, 0, memory_order_relaxed);
+  pause_after(site, &site->wasted, wasted_free, wasted_max);
   thread->writing = oldest;
   return write_on(thread, node, distance);
 }
@@ -475,6 +509,20 @@ static bool has_table_of(const thread_t *thread, const void *site) {
   return false;
 }
 
+static cira__pace_t *pace_of(thread_t *thread, const void *site) {
+  return &thread->paces[((uintptr_t)site * 0x9e3779b97f4a7c15ull) >> 61];
+}
+_Static_assert(paces == 8, "three bits");
+
+/* A walk without a table: does it wait for its nodes? The next ones say. It has
+ * come to its 256th node, or its 512th: to places where it comes each time. */
+static uint64_t consider(thread_t *thread, const void *from, bool again) {
+  site_t *site = site_of(from);
+  pause_after(site, &site->tries, tries_free, tries_max);
+  return cira__pace_start(pace_of(thread, from), from,
+                          again ? block + LOOK_AGAIN : block);
+}
+
 /* The walk has come to its 256th node, or 256 later if it looks again. */
 static uint64_t begin(thread_t *thread, const void *node, const void *from,
                       uint64_t distance, uint64_t nodes_min, bool again) {
@@ -483,16 +531,18 @@ static uint64_t begin(thread_t *thread, const void *node, const void *from,
   finish_writing(thread);
   thread->tail = NULL;
   thread->probing = NULL;
+  thread->sample.table = NULL;
   table_t *t = find_table(thread, node, from, &number);
   if (t && t->nodes_min == UINT64_MAX) { /* changed too much since */
+    uint64_t plain = t->race.plain;
     table_drop(t);
-    return write_new(thread, node, from, distance, nodes_min);
+    return write_new(thread, node, from, distance, nodes_min, plain);
   }
   if (t) {
     return play(t, number, distance);
   }
   uint32_t skip = atomic_load_explicit(&site->skip, memory_order_relaxed);
-  if (skip) {
+  if (skip && !thread->fixed) {
     atomic_store_explicit(&site->skip, skip - 1, memory_order_relaxed);
     return NOTHING;
   }
@@ -500,7 +550,38 @@ static uint64_t begin(thread_t *thread, const void *node, const void *from,
     thread->probing = from; /* something may have been put in front */
     return LOOK_AGAIN;
   }
-  return write_new(thread, node, from, distance, nodes_min);
+  return thread->fixed || !cira__pace_ticks()
+             ? write_new(thread, node, from, distance, nodes_min, 0)
+             : consider(thread, from, again);
+}
+
+/* The next `distance` nodes have been asked for; those behind them are timed.
+ */
+static uint64_t sample_begin(table_t *t, uint64_t number, uint64_t distance) {
+  t->thread->sample = (sample_t){.table = t, .number = number + distance};
+  return distance;
+}
+
+static uint64_t cursor_found(table_t *t, chunk_t *from, const void *node,
+                             uint64_t number, uint64_t distance);
+
+static uint64_t sample_on(thread_t *thread, const void *node,
+                          uint64_t distance) {
+  sample_t *s = &thread->sample;
+  table_t *t = s->table;
+  if (!s->start && !thread->fixed) {
+    s->start = cira__pace_ticks();
+    s->number += block;
+    return block;
+  }
+  if (s->start) {
+    t->race.plain = cira__pace_ticks() - s->start;
+  }
+  s->table = NULL;
+  cira__pace_begin(&t->race);
+  return s->number < t->count
+             ? cursor_found(t, t->last, node, s->number, distance)
+             : NOTHING;
 }
 
 /* A walk has counted what it was told to count. */
@@ -509,13 +590,32 @@ static uint64_t rest(thread_t *thread, const void *node, const void *from,
   if (thread->probing == from) {
     return begin(thread, node, from, distance, nodes_min, true);
   }
+  if (thread->sample.table && thread->sample.table->site == from) {
+    return sample_on(thread, node, distance);
+  }
   table_t *t = thread->tail;
   thread->tail = NULL;
   if (t && !thread->writing && t->site == from) { /* the list has grown */
     thread->writing = t;
     return write_on(thread, node, distance);
   }
-  return NOTHING;
+  cira__pace_t *pace = pace_of(thread, from);
+  if (pace->site != from) {
+    return NOTHING;
+  }
+  uint64_t plain, number;
+  if (cira__pace_half(pace)) {
+    return cira__pace_on(pace);
+  }
+  t = find_table(thread, node, from, &number);
+  if (t) { /* the table begins where the walk was slow */
+    return play(t, number, distance);
+  }
+  if (!cira__pace_is_slow(pace, &plain)) {
+    return cira__pace_next(pace);
+  }
+  pace->site = NULL;
+  return write_new(thread, node, from, distance, nodes_min, plain);
 }
 
 /* The cursor has left the table: the list ends soon, or begins again, or has
@@ -538,6 +638,47 @@ static uint64_t past_end(table_t *t, const void *node, uint64_t number,
   return write_on(t->thread, node, distance);
 }
 
+/* The walk is not where the table says: it is looked for nearby. */
+static uint64_t cursor_found(table_t *t, chunk_t *from, const void *node,
+                             uint64_t number, uint64_t distance) {
+  uint64_t begins = number > near_search ? number - near_search : 0;
+  uint64_t found =
+      table_find(t, from, node, begins, number + near_search, number);
+  if (found == UINT64_MAX) {
+    if (++t->misses > misses_max) {
+      table_drop(t);
+      return NOTHING;
+    }
+    return cursor_ahead(from, number, distance);
+  }
+  t->misses = 0;
+  /* Nodes that the table has not are waited for in each walk: a quarter of a
+   * per cent of them, and it is time for a new one. */
+  if (found != number && ++t->resyncs > 16 + t->count / 400) {
+    t->nodes_min = UINT64_MAX;
+  }
+  return cursor_ahead(from, found, distance);
+}
+
+/* A block of the table has been walked along: was it worth it? */
+static bool is_lost(table_t *t) {
+  if (t->thread->fixed) {
+    return false;
+  }
+  site_t *site = site_of(t->site);
+  switch (cira__pace_add(&t->race)) {
+  case cira__pace_faster:
+    atomic_store_explicit(&site->lost, 0, memory_order_relaxed);
+    return false;
+  case cira__pace_slower:
+    table_drop(t);
+    pause_after(site, &site->lost, 0, lost_max);
+    return true;
+  default:
+    return false;
+  }
+}
+
 /* The cursor is in a table: is the walk still where the table says? */
 static uint64_t check(thread_t *thread, const void *node, void *const *cursor,
                       const void *from, uint64_t distance) {
@@ -552,27 +693,19 @@ static uint64_t check(thread_t *thread, const void *node, void *const *cursor,
   if (ahead >= t->count) {
     return past_end(t, node, number, from, distance);
   }
-  if (*entry_at(chunk, number) == node) {
-    t->misses = 0;
-    return cursor_ahead(chunk, number, distance);
+  if (t->site == from && is_lost(t)) {
+    return NOTHING;
   }
-  uint64_t begins = number > near_search ? number - near_search : 0;
-  uint64_t found =
-      table_find(t, chunk, node, begins, number + near_search, number);
-  if (found == UINT64_MAX) {
-    if (++t->misses > misses_max) {
-      table_drop(t);
-      return NOTHING;
-    }
-    return cursor_ahead(chunk, number, distance);
+  if (*entry_at(chunk, number) != node) {
+    return cursor_found(t, chunk, node, number, distance);
   }
   t->misses = 0;
-  /* Nodes that the table has not are waited for in each walk: a quarter of a
-   * per cent of them, and it is time for a new one. */
-  if (++t->resyncs > 16 + t->count / 400) {
-    t->nodes_min = UINT64_MAX;
+  if (t->site == from && (thread->fixed == cira__jump_fixed_alternate
+                              ? ++thread->turn % 3 == 0
+                              : cira__pace_wants_plain(&t->race))) {
+    return sample_begin(t, number, distance);
   }
-  return cursor_ahead(chunk, found, distance);
+  return cursor_ahead(chunk, number, distance);
 }
 
 static uint64_t step(thread_t *thread, const void *node, void *const *cursor,
@@ -602,13 +735,16 @@ HIDDEN CIRA_CC_CALL uint64_t cira_jump_step(const void *node,
                                             uint64_t nodes_min) {
   const void *from = __builtin_return_address(0);
   site_t *site = site_of(from);
+  if (distance >> cira__jump_fixed_shift == cira__jump_fixed_old) {
+    return NOTHING;
+  }
   thread_t *thread = NULL;
-  if (atomic_load_explicit(&all.tables, memory_order_relaxed)) {
+  if (cursor || atomic_load_explicit(&all.tables, memory_order_relaxed)) {
     thread = thread_get();
   }
   if (!thread && !cursor) {
     uint32_t skip = atomic_load_explicit(&site->skip, memory_order_relaxed);
-    if (skip) {
+    if (skip && !(distance >> cira__jump_fixed_shift)) {
       atomic_store_explicit(&site->skip, skip - 1, memory_order_relaxed);
       return NOTHING;
     }
@@ -619,6 +755,8 @@ HIDDEN CIRA_CC_CALL uint64_t cira_jump_step(const void *node,
     return NOTHING;
   }
   thread->busy = 1;
+  thread->fixed = (uint32_t)(distance >> cira__jump_fixed_shift);
+  distance &= (1u << cira__jump_fixed_shift) - 1;
   distance = distance < 1              ? 1
              : distance > distance_max ? distance_max
                                        : distance;

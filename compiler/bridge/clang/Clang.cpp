@@ -33,6 +33,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/IndVarSimplify.h"
 #include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm/Transforms/Scalar/SimpleLoopUnswitch.h"
 #include "llvm/Transforms/Utils/Mem2Reg.h"
@@ -100,7 +101,7 @@ public:
 
 private:
   bool prepare(Module &M);
-  bool offer(Function &F, const cira::Bounds &bounds, bool jumps,
+  bool offer(Function &F, const cira::Bounds &bounds, StringRef stages,
              FunctionAnalysisManager &FAM);
   bool setMachine(Module &M);
   bool sendSafely(cira::Route &R, cira::Facts &facts,
@@ -148,25 +149,31 @@ bool CiraPass::setMachine(Module &M) {
 }
 
 /// What -fcira= can name, in the order in which it is done (the names are
-/// also in driver/driver.c).
+/// also in driver/driver.c). "huge" is another: it has a pass of its own.
 struct Change {
   const char *name;
   const char *pass;
 };
 static constexpr Change changes[] = {
+    {"far", "cira-llvm-far"}, // what the others see are the loops of old
     {"interleave", "cira-llvm-interleave"},
     {"lookahead", "cira-llvm-lookahead"},
     {"prefetch", "cira-llvm-prefetch"},
     {"jump", "cira-llvm-jump"}, // after those that split blocks
 };
 
-/// The pipeline of the changes that were asked for.
-static std::string pipelineOf(StringRef list) {
+/// Does -fcira= name it? An empty list names all but far.
+static bool isWanted(StringRef list, StringRef name) {
   SmallVector<StringRef> wanted;
   list.split(wanted, ',', -1, /*KeepEmpty=*/false);
+  return wanted.empty() ? name != "far" : is_contained(wanted, name);
+}
+
+/// The pipeline of the changes that were asked for.
+static std::string pipelineOf(StringRef list) {
   std::string stages;
   for (const Change &change : changes) {
-    if (wanted.empty() || is_contained(wanted, change.name)) {
+    if (isWanted(list, change.name)) {
       stages += (stages.empty() ? "" : ",") + std::string(change.pass);
     }
   }
@@ -310,6 +317,9 @@ void CiraPass::attach(mlir::ModuleOp module, const cira::Facts &facts) {
         if (facts.watched) {
           list.set("watched", builder.getUnitAttr());
         }
+        if (facts.alone) {
+          list.set("alone", builder.getUnitAttr());
+        }
         op->setDiscardableAttr("cira.facts", list.getDictionary(&*context));
       }
       return;
@@ -337,6 +347,7 @@ static bool isChanged(mlir::ModuleOp module) {
 static void eraseMarkers(mlir::ModuleOp module) {
   module.walk([](mlir::LLVM::CallOp call) {
     if (call.getCallee() == StringRef("cira.last") ||
+        call.getCallee() == StringRef("cira.first") ||
         call.getCallee() == StringRef("cira.count")) {
       call.erase();
     }
@@ -430,17 +441,21 @@ static void splitLoops(Function &F, FunctionAnalysisManager &FAM) {
   FunctionPassManager manager;
   manager.addPass(PromotePass());
   manager.addPass(EarlyCSEPass());
+  // What loops inside count (codegen/llvm_twin.c) is known before they begin.
+  manager.addPass(createFunctionToLoopPassAdaptor(IndVarSimplifyPass()));
   manager.addPass(createFunctionToLoopPassAdaptor(
       SimpleLoopUnswitchPass(/*NonTrivial=*/true), /*UseMemorySSA=*/true));
   FAM.invalidate(F, manager.run(F, FAM));
 }
 
 /// Sends the function through MLIR if that may be worth it; true: it changed.
-bool CiraPass::offer(Function &F, const cira::Bounds &bounds, bool jumps,
+bool CiraPass::offer(Function &F, const cira::Bounds &bounds, StringRef stages,
                      FunctionAnalysisManager &FAM) {
   cira::Route R(F);
   R.sharedOut.insert(bounds.sharedOut().begin(), bounds.sharedOut().end());
-  cira::Facts facts = cira::gather(R, FAM);
+  cira::Facts facts = cira::gather(R, FAM, stages.contains("cira-llvm-far"));
+  facts.alone = !stages.contains(',');
+  bool jumps = stages.contains("cira-llvm-jump");
   if (!facts.worthwhile && !(facts.walks && jumps) && route != "all") {
     return false;
   }
@@ -466,9 +481,9 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
     }
   }
   const std::string stages = pipelineOf(passList);
-  bool jumps = StringRef(stages).contains("cira-llvm-jump");
   bool changed = false;
-  if (!machineFile.empty() && !prepare(M)) {
+  if ((!machineFile.empty() && !prepare(M)) ||
+      (stages.empty() && route != "all")) {
     return PreservedAnalyses::all();
   }
   for (Function *F : functions) {
@@ -480,7 +495,7 @@ PreservedAnalyses CiraPass::run(Module &M, ModuleAnalysisManager &MAM) {
     if (bounds.changed()) {
       FAM.invalidate(*F, PreservedAnalyses::none());
     }
-    bool sent = offer(*F, bounds, jumps, FAM);
+    bool sent = offer(*F, bounds, stages, FAM);
     if (sent || bounds.changed()) {
       FAM.invalidate(*F, PreservedAnalyses::none());
     }
@@ -512,6 +527,17 @@ public:
   }
 };
 
+class HugePass : public PassInfoMixin<HugePass> {
+public:
+  PreservedAnalyses run(Module &M, ModuleAnalysisManager &MAM) {
+    auto &proxy = MAM.getResult<FunctionAnalysisManagerModuleProxy>(M);
+    return isWanted(passList, "huge") &&
+                   cira::adviseHugePages(M, proxy.getManager())
+               ? PreservedAnalyses::none()
+               : PreservedAnalyses::all();
+  }
+};
+
 } // namespace
 
 static void hook(PassBuilder &builder) {
@@ -525,6 +551,12 @@ static void hook(PassBuilder &builder) {
       [](ModulePassManager &manager, OptimizationLevel level) {
         if (level != OptimizationLevel::O0) {
           manager.addPass(CiraPass());
+        }
+      });
+  builder.registerOptimizerLastEPCallback(
+      [](ModulePassManager &manager, OptimizationLevel level) {
+        if (level != OptimizationLevel::O0) {
+          manager.addPass(HugePass());
         }
       });
 }

@@ -10,7 +10,6 @@
 #include "Plugin.h"
 
 #include "llvm/Analysis/AliasAnalysis.h"
-#include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/BlockFrequencyInfo.h"
 #include "llvm/Analysis/CaptureTracking.h"
 #include "llvm/Analysis/LoopInfo.h"
@@ -22,9 +21,7 @@
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/IntrinsicInst.h"
-#include "llvm/Transforms/Utils/LoopSimplify.h"
 #include "llvm/Transforms/Utils/LoopUtils.h"
-#include "llvm/Transforms/Utils/ScalarEvolutionExpander.h"
 
 using namespace llvm;
 
@@ -34,14 +31,16 @@ namespace {
 
 /// A step wider than this is not walked ahead: a page's worth.
 constexpr int64_t MaxStrideBytes = 4096;
+/// A walk with wider steps has few elements in each page.
+constexpr int64_t MaxWalkBytes = 512;
 /// Loops larger than this are not looked at: the question whether something
 /// writes to an address is asked for each instruction.
 constexpr unsigned MaxLoopSize = 4000;
 
 class Gather {
 public:
-  Gather(Route &R, FunctionAnalysisManager &FAM)
-      : R(R), LI(FAM.getResult<LoopAnalysis>(R.F)),
+  Gather(Route &R, FunctionAnalysisManager &FAM, bool far)
+      : R(R), far(far), LI(FAM.getResult<LoopAnalysis>(R.F)),
         SE(FAM.getResult<ScalarEvolutionAnalysis>(R.F)),
         DT(FAM.getResult<DominatorTreeAnalysis>(R.F)),
         AA(FAM.getResult<AAManager>(R.F)),
@@ -52,19 +51,22 @@ public:
 
 private:
   void loop(Loop &L, int64_t parent);
+  void walk(Instruction &I, const Loop &L, int64_t stride, FactList &list);
   void access(Instruction &I, Loop &L, bool bounded);
   std::string whyUnbounded(Loop &L);
+  bool isRecurrence(PHINode &phi, const Loop &L);
+  bool recurs(Value *V, const Loop &L);
   bool dependsOnIndex(Value *V, Loop &L);
-  bool isWritten(LoadInst &load, Loop &L);
   const std::vector<Instruction *> &writesOf(const Loop &L);
   bool isParallel(const Loop &L) {
     return L.isAnnotatedParallel() || R.sharedOut.contains(L.getHeader());
   }
   bool isPrivate(Value *variable, Value *pointer, Loop &L);
-  bool isApart(LoadInst &load, Loop &L);
+  bool isUntouched(LoadInst &load, Loop &L);
   void unwrittenIn(LoadInst &load, Loop &L);
   void call(CallBase &C);
-  void chain(Loop &L, FactList &list, int64_t number);
+  void countOf(const Loop &L);
+  void chain(Loop &L, FactList &list);
   bool isLinked(const LoadInst &load, const Loop &L);
   bool hasChain(const Loop &L);
   int64_t extentBytes(Value *pointer, Loop &L);
@@ -74,6 +76,7 @@ private:
   std::optional<int64_t> strideBytes(Value *pointer, Loop &L);
 
   Route &R;
+  bool far;
   LoopInfo &LI;
   ScalarEvolution &SE;
   DominatorTree &DT;
@@ -172,6 +175,53 @@ std::optional<int64_t> Gather::strideBytes(Value *pointer, Loop &L) {
   return step->getAPInt().getSExtValue();
 }
 
+/// Is the value, of the loop's header, computed from such values of the
+/// iteration before and from nothing else that changes?
+bool Gather::isRecurrence(PHINode &phi, const Loop &L) {
+  SmallVector<Value *> work{&phi};
+  SmallPtrSet<Value *, 16> seen;
+  while (!work.empty()) {
+    auto *I = dyn_cast<Instruction>(work.pop_back_val());
+    if (!I || !L.contains(I) || !seen.insert(I).second) {
+      continue;
+    }
+    if (seen.size() > 32) {
+      return false;
+    }
+    if (isa<PHINode>(I) && I->getParent() == L.getHeader() &&
+        L.getLoopLatch()) {
+      work.push_back(
+          cast<PHINode>(I)->getIncomingValueForBlock(L.getLoopLatch()));
+    } else if (isa<BinaryOperator, CastInst, CmpInst, SelectInst>(I)) {
+      append_range(work, I->operands());
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Does the address follow from a recurrence?
+bool Gather::recurs(Value *V, const Loop &L) {
+  SmallVector<Value *> work{V};
+  SmallPtrSet<Value *, 16> seen;
+  while (!work.empty() && seen.size() < 64) {
+    auto *I = dyn_cast<Instruction>(work.pop_back_val());
+    if (!I || !L.contains(I) || !seen.insert(I).second) {
+      continue;
+    }
+    auto *phi = dyn_cast<PHINode>(I);
+    if (!phi) {
+      append_range(work, I->operands());
+    } else if (phi->getParent() == L.getHeader() &&
+               SE.isSCEVable(phi->getType()) &&
+               !isa<SCEVAddRecExpr>(SE.getSCEV(phi)) && isRecurrence(*phi, L)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// Is the value made from something that the loop reads with a stride, or
 /// from its counters in a way that is no stride any more?
 bool Gather::dependsOnIndex(Value *V, Loop &L) {
@@ -195,19 +245,6 @@ bool Gather::dependsOnIndex(Value *V, Loop &L) {
       }
     }
     append_range(work, I->operands());
-  }
-  return false;
-}
-
-bool Gather::isWritten(LoadInst &load, Loop &L) {
-  MemoryLocation where = MemoryLocation::getBeforeOrAfter(
-      load.getPointerOperand(), load.getAAMetadata());
-  for (BasicBlock *B : L.blocks()) {
-    for (Instruction &I : *B) {
-      if (I.mayWriteToMemory() && isModSet(AA.getModRefInfo(&I, where))) {
-        return true;
-      }
-    }
   }
   return false;
 }
@@ -264,11 +301,8 @@ bool Gather::isPrivate(Value *variable, Value *pointer, Loop &L) {
 
 /// Does no iteration of L write where any iteration reads by this load? Scopes
 /// of `restrict` inside L hold for one iteration only.
-bool Gather::isApart(LoadInst &load, Loop &L) {
+bool Gather::isUntouched(LoadInst &load, Loop &L) {
   const std::vector<Instruction *> &all = writesOf(L);
-  if (all.empty() || isParallel(L)) {
-    return true;
-  }
   BatchAAResults batch(AA);
   batch.enableCrossIterationMode();
   auto place = [&](Value *pointer, const Instruction &I) {
@@ -300,7 +334,7 @@ void Gather::unwrittenIn(LoadInst &load, Loop &L) {
   const Loop *outermost = nullptr;
   for (Loop *at = &L; at && at->getNumBlocks() < MaxLoopSize;
        at = at->getParentLoop()) {
-    if (!isApart(load, *at)) {
+    if (!isParallel(*at) && !isUntouched(load, *at)) {
       break;
     }
     outermost = at;
@@ -324,6 +358,9 @@ void Gather::call(CallBase &C) {
 
 /// Why there may be no second copy of what is in the loop; NULL: there may.
 static const char *whySingle(const Loop &L) {
+  if (L.getHeader()->getParent()->hasMinSize()) {
+    return "the function is compiled for size";
+  }
   for (BasicBlock *B : L.blocks()) {
     for (Instruction &I : *B) {
       auto *C = dyn_cast<CallBase>(&I);
@@ -377,16 +414,22 @@ bool Gather::hasChain(const Loop &L) {
   return false;
 }
 
+/// How often it runs shall be known in front of the loop.
+void Gather::countOf(const Loop &L) {
+  if (none_of(facts.counts, [&](const Facts::Count &count) {
+        return count.header == L.getHeader();
+      })) {
+    facts.counts.push_back({L.getHeader(), static_cast<unsigned>(numbers[&L])});
+  }
+}
+
 /// What a loop with loops inside needs to be known for its iterations to be
 /// interleaved.
-void Gather::chain(Loop &L, FactList &list, int64_t number) {
-  if (const char *why = whySingle(L)) {
-    list.push_back({.name = "single", .text = why});
-  }
+void Gather::chain(Loop &L, FactList &list) {
   if (isParallel(L)) {
     list.push_back({.name = "parallel", .unit = true});
   }
-  facts.counts.push_back({L.getHeader(), static_cast<unsigned>(number)});
+  countOf(L);
   facts.worthwhile = true;
 }
 
@@ -452,6 +495,17 @@ std::optional<int64_t> Gather::walkBytes(Value *pointer, Loop &L) {
   return step->getAPInt().getSExtValue();
 }
 
+/// An access that passes through an array, whatever its conditions.
+void Gather::walk(Instruction &I, const Loop &L, int64_t stride,
+                  FactList &list) {
+  if (L.isInnermost() && stride != 0 && std::abs(stride) <= MaxWalkBytes &&
+      !I.isVolatile() && !I.isAtomic()) {
+    auto number = static_cast<unsigned>(facts.firsts.size());
+    list.push_back({.name = "walk", .number = number});
+    facts.firsts.push_back({&I, number});
+  }
+}
+
 void Gather::access(Instruction &I, Loop &L, bool bounded) {
   Value *pointer = getLoadStorePointerOperand(&I);
   bool simple = isa<LoadInst>(I)    ? cast<LoadInst>(I).isSimple()
@@ -481,6 +535,9 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
   }
   if (stride) {
     list.push_back({.name = "stride_bytes", .number = *stride});
+    if (far && bounded) {
+      walk(I, L, *stride, list);
+    }
     auto *load = dyn_cast<LoadInst>(&I);
     if (bounded && always && load && load->isSimple() &&
         std::abs(*stride) <= MaxStrideBytes) {
@@ -489,7 +546,11 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
       facts.lasts.push_back({load, static_cast<unsigned>(facts.lasts.size())});
     }
   } else {
-    bool indirect = dependsOnIndex(pointer, L);
+    bool recurrent = bounded && L.isInnermost() && recurs(pointer, L);
+    bool indirect = recurrent || dependsOnIndex(pointer, L);
+    if (recurrent) {
+      countOf(L);
+    }
     facts.worthwhile |= indirect;
     int64_t extent = indirect ? extentBytes(pointer, L) : 0;
     if (std::optional<int64_t> walk = walkBytes(pointer, L)) {
@@ -500,7 +561,7 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
     }
   }
   auto *load = dyn_cast<LoadInst>(&I);
-  if (bounded && load && load->isSimple() && !isWritten(*load, L)) {
+  if (bounded && load && load->isSimple() && isUntouched(*load, L)) {
     list.push_back({.name = "unwritten", .unit = true});
   }
 }
@@ -562,12 +623,24 @@ void Gather::loop(Loop &L, int64_t parent) {
   } else {
     list.push_back({.name = "unbounded", .text = why});
   }
+  if (const char *single = whySingle(L)) {
+    list.push_back({.name = "single", .text = single});
+  }
   if (walks(L)) {
     list.push_back({.name = "walks", .unit = true});
     facts.walks = true;
   }
-  if (why.empty() && !L.isInnermost() && hasChain(L)) {
-    chain(L, list, number);
+  bool chained = why.empty() && !L.isInnermost() && hasChain(L);
+  if (chained || far) {
+    if (const char *whyNot = whySingle(L)) {
+      list.push_back({.name = "single", .text = whyNot});
+    }
+  }
+  if (chained) {
+    chain(L, list);
+  }
+  if (far && why.empty() && L.isInnermost()) {
+    countOf(L);
   }
   facts.loops[static_cast<size_t>(number)] = list;
   for (BasicBlock *B : L.blocks()) {
@@ -606,181 +679,16 @@ Facts Gather::run() {
       facts.at[R.tagOf[I]].push_back({.name = "stops", .number = how});
     }
   }
+  facts.closed = far || !facts.counts.empty();
+  facts.worthwhile |= far && !facts.loops.empty();
   facts.watched = R.F.hasFnAttribute(Attribute::SanitizeAddress) ||
                   R.F.hasFnAttribute(Attribute::SanitizeHWAddress) ||
                   R.F.hasFnAttribute(Attribute::SanitizeMemTag);
   return std::move(facts);
 }
 
-Facts gather(Route &R, FunctionAnalysisManager &FAM) {
-  return Gather(R, FAM).run();
-}
-
-//===-- What is known ahead -----------------------------------------------===//
-
-namespace {
-
-/// Computes values in front of loops of the copy.
-class Ahead {
-public:
-  explicit Ahead(Route &R)
-      : R(R), F(*R.copy), DT(F), LI(DT), AC(F),
-        impl(Triple(R.F.getParent()->getTargetTriple())), TLI(impl, &R.F),
-        SE(F, TLI, AC, DT, LI), expander(SE, R.M->getDataLayout(), "cira") {}
-
-  void last(const Facts::Last &last);
-  void count(const Facts::Count &count);
-  void closeLoops();
-  void untag();
-
-private:
-  Instruction *frontOf(Loop *L);
-  Value *expand(const SCEV *what, Type *T, Instruction *before);
-  void mark(const char *name, ArrayRef<Value *> values, Instruction *before);
-
-  Route &R;
-  Function &F;
-  DominatorTree DT;
-  LoopInfo LI;
-  AssumptionCache AC;
-  TargetLibraryInfoImpl impl;
-  TargetLibraryInfo TLI;
-  ScalarEvolution SE;
-  SCEVExpander expander;
-};
-
-} // namespace
-
-/// The end of the block in front of the loop; null if there is no such block.
-Instruction *Ahead::frontOf(Loop *L) {
-  if (L && !L->getLoopPreheader()) {
-    InsertPreheaderForLoop(L, &DT, &LI, nullptr, false);
-  }
-  BasicBlock *front = L ? L->getLoopPreheader() : nullptr;
-  return front ? front->getTerminator() : nullptr;
-}
-
-/// The value as code; null if it cannot be computed there.
-Value *Ahead::expand(const SCEV *what, Type *T, Instruction *before) {
-  return !isa<SCEVCouldNotCompute>(what) &&
-                 expander.isSafeToExpandAt(what, before)
-             ? expander.expandCodeFor(what, T, before)
-             : nullptr;
-}
-
-void Ahead::mark(const char *name, ArrayRef<Value *> values,
-                 Instruction *before) {
-  SmallVector<Type *> types;
-  for (Value *V : values) {
-    types.push_back(V->getType());
-  }
-  auto *type = FunctionType::get(Type::getVoidTy(F.getContext()), types, false);
-  CallInst::Create(R.M->getOrInsertFunction(name, type), values, "",
-                   before->getIterator());
-}
-
-void Ahead::last(const Facts::Last &last) {
-  auto *load = cast<LoadInst>(R.toCopy[last.load]);
-  Loop *L = LI.getLoopFor(load->getParent());
-  Instruction *before = frontOf(L);
-  auto *rec =
-      L ? dyn_cast<SCEVAddRecExpr>(SE.getSCEV(load->getPointerOperand()))
-        : nullptr;
-  if (!before || !rec || rec->getLoop() != L || !rec->isAffine() ||
-      load->getPointerAddressSpace() != 0) {
-    return;
-  }
-  Type *i64 = Type::getInt64Ty(F.getContext());
-  const SCEV *count = SE.getBackedgeTakenCount(L);
-  if (isa<SCEVCouldNotCompute>(count)) {
-    return;
-  }
-  const SCEV *end = rec->evaluateAtIteration(count, SE);
-  const SCEV *times = SE.getTruncateOrZeroExtend(count, i64);
-  if (!expander.isSafeToExpandAt(end, before)) {
-    return;
-  }
-  Value *again = expand(times, i64, before);
-  if (again) {
-    Value *address = expand(end, PointerType::get(F.getContext(), 0), before);
-    mark("cira.last", {ConstantInt::get(i64, last.number), address, again},
-         before);
-  }
-}
-
-void Ahead::count(const Facts::Count &count) {
-  Loop *L = LI.getLoopFor(cast<BasicBlock>(R.toCopy[count.header]));
-  Instruction *before = frontOf(L);
-  const SCEV *times = before ? SE.getBackedgeTakenCount(L) : nullptr;
-  if (!before || isa<SCEVCouldNotCompute>(times)) {
-    return;
-  }
-  Type *i64 = Type::getInt64Ty(F.getContext());
-  Value *again = expand(SE.getTruncateOrZeroExtend(times, i64), i64, before);
-  if (again) {
-    mark("cira.count", {ConstantInt::get(i64, count.number), again}, before);
-  }
-}
-
-/// What a loop computes leaves it through a PHI only. New ones go behind those
-/// that are there: Giveback.cpp counts on their order.
-void Ahead::closeLoops() {
-  SmallPtrSet<const PHINode *, 32> old;
-  for (BasicBlock &B : F) {
-    for (PHINode &phi : B.phis()) {
-      old.insert(&phi);
-    }
-  }
-  for (Loop *L : LI) {
-    formLCSSARecursively(*L, DT, &LI, &SE);
-  }
-  for (BasicBlock &B : F) {
-    SmallVector<PHINode *> added;
-    for (PHINode &phi : B.phis()) {
-      if (!old.contains(&phi)) {
-        added.push_back(&phi);
-      }
-    }
-    for (PHINode *phi : added) {
-      phi->moveBefore(B, B.getFirstNonPHIIt());
-    }
-  }
-}
-
-/// What is new here has no tag.
-void Ahead::untag() {
-  SmallPtrSet<const Value *, 32> originals;
-  for (const Instruction *I : R.byTag) {
-    auto *copy = cast<Instruction>(R.toCopy[I]);
-    originals.insert(copy);
-    if (I->hasPoisonGeneratingFlags() && !copy->hasPoisonGeneratingFlags()) {
-      R.weakened.insert(I);
-    }
-  }
-  for (BasicBlock &B : F) {
-    for (Instruction &I : B) {
-      if (!originals.contains(&I)) {
-        I.setDebugLoc(DebugLoc());
-      }
-    }
-  }
-}
-
-void markAhead(Route &R, Facts &facts) {
-  if (facts.lasts.empty() && facts.counts.empty()) {
-    return;
-  }
-  Ahead ahead(R);
-  for (const Facts::Last &last : facts.lasts) {
-    ahead.last(last);
-  }
-  for (const Facts::Count &count : facts.counts) {
-    ahead.count(count);
-  }
-  if (!facts.counts.empty()) {
-    ahead.closeLoops();
-  }
-  ahead.untag();
+Facts gather(Route &R, FunctionAnalysisManager &FAM, bool far) {
+  return Gather(R, FAM, far).run();
 }
 
 } // namespace cira

@@ -182,7 +182,8 @@ Instruction *Rebuild::remade(Instruction &I) {
   Instruction *copy;
   if (!original) {
     copy = I.clone();
-    copy->dropUnknownNonDebugMetadata({LLVMContext::MD_prof});
+    copy->dropUnknownNonDebugMetadata(
+        {LLVMContext::MD_prof, LLVMContext::MD_loop});
     copy->dropPoisonGeneratingFlags();
     copy->setDebugLoc(DebugLoc());
     return copy;
@@ -254,12 +255,56 @@ static Function *jumpStep(Module &M, FunctionType *type) {
   return step;
 }
 
+/// A function of cira/loop.h: weak, so that it is null in a program that has no
+/// far memory. `end` and `walk` order what loops do at home; the others touch
+/// what they are given and what no program sees.
+static Function *loopFunction(Module &M, const Function &declared) {
+  auto *own =
+      Function::Create(declared.getFunctionType(),
+                       GlobalValue::ExternalWeakLinkage, declared.getName(), M);
+  for (auto kind :
+       {Attribute::NoUnwind, Attribute::WillReturn, Attribute::NoFree}) {
+    own->addFnAttr(kind);
+  }
+  if (declared.getName() == "cira_loop_begin" ||
+      declared.getName() == "cira_loop_put") {
+    own->setMemoryEffects(MemoryEffects::inaccessibleOrArgMemOnly());
+    own->addParamAttr(0, Attribute::NoCapture);
+  }
+  if (declared.getName() ==
+      "cira_loop_end") { // so the loop's counts are its own
+    own->addParamAttr(0, Attribute::NoCapture);
+    own->addParamAttr(0, Attribute::ReadOnly);
+  }
+  return own;
+}
+
 /// Names of the library that passes may use.
 void Rebuild::mapCarried() {
   Module &M = *R.F.getParent();
   if (Function *step = from.getParent()->getFunction("cira_jump_step")) {
     Function *own = M.getFunction("cira_jump_step");
     map[step] = own ? own : jumpStep(M, step->getFunctionType());
+  }
+  for (Function &declared : *from.getParent()) {
+    if (declared.getName().starts_with("cira_loop_")) {
+      Function *own = M.getFunction(declared.getName());
+      map[&declared] = own ? own : loopFunction(M, declared);
+    }
+    if (isChoice(declared.getName())) {
+      Function *own = M.getFunction(declared.getName());
+      if (!own && addChoice(M)) {
+        own = M.getFunction(declared.getName());
+      }
+      if (own) {
+        map[&declared] = own;
+      }
+    }
+  }
+  for (GlobalVariable &declared : from.getParent()->globals()) {
+    if (declared.getName().starts_with("cira.choice")) {
+      map[&declared] = makeSite(M);
+    }
   }
 }
 
@@ -333,9 +378,13 @@ bool Rebuild::wire(Instruction &I, std::string &why) {
     }
   }
   auto *call = dyn_cast<CallInst>(&I);
-  if (call && call->getCalledFunction() &&
-      call->getCalledFunction()->getName() == "cira_jump_step") {
-    call->setCallingConv(call->getCalledFunction()->getCallingConv());
+  Function *callee = call ? call->getCalledFunction() : nullptr;
+  if (callee &&
+      (callee->getName() == "cira_jump_step" || isChoice(callee->getName()))) {
+    call->setCallingConv(callee->getCallingConv());
+    if (!isChoice(callee->getName())) {
+      fixJump(*call);
+    }
   }
   if (!wrong.empty()) {
     why = wrong;
@@ -499,6 +548,7 @@ bool Rebuild::run(std::string &why) {
     return false;
   }
   swap();
+  inlineChoice(F);
   return true;
 }
 

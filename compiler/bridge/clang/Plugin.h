@@ -8,7 +8,9 @@
 //   Bounds.cpp   the bounds of loops of OpenMP
 //   Facts.cpp    what LLVM knows about the loops of a function
 //   Takeout.cpp  a function -> a module of its own that MLIR can import
+//   Huge.cpp     huge pages for large blocks, without MLIR
 //   Giveback.cpp a function as exported by MLIR -> into its old place
+//   Choice.cpp   what chooses between two versions of a loop at run time
 //
 // The invariant: an instruction that a pass has not made is never the one that
 // MLIR gives back but a copy of the original, only wired as MLIR wired it. So
@@ -62,7 +64,15 @@ struct Facts {
     unsigned number; // of the loop
   };
   std::vector<Count> counts;
+  /// Accesses whose address in the first iteration is wanted as a value.
+  struct First {
+    const llvm::Instruction *access;
+    unsigned number;
+  };
+  std::vector<First> firsts;
+  bool closed = false; // what loops compute is to leave them through PHIs only
   bool worthwhile = false; // some access may be worth a pass
+  bool alone = false;      // one pass only changes the loops
   bool watched = false;    // by a sanitizer that knows what may be read
   bool walks = false;      // some loop follows a list
 };
@@ -102,12 +112,23 @@ void takeOut(Route &R);
 
 /// Puts what is known when a loop begins in front of it, in the copy, as calls:
 /// cira.last(number, address in the last iteration, iterations after the first)
-/// for loads, cira.count(loop, iterations after the first) for loops.
+/// for loads, cira.first(number, address in the first iteration) for accesses,
+/// cira.count(loop, iterations after the first) for loops.
 void markAhead(Route &R, Facts &facts);
 
 /// Replaces the body of F by that of `from`, in a module that MLIR exported.
 /// False: F is as before, `why` says what is wrong.
 bool giveBack(Route &R, llvm::Function &from, std::string &why);
+
+/// What chooses between versions of loops (runtime/cc/choice.h): is this one of
+/// its names; puts its functions into M, false if that fails; a new site; its
+/// short functions become part of F.
+bool isChoice(llvm::StringRef name);
+bool addChoice(llvm::Module &M);
+llvm::GlobalVariable *makeSite(llvm::Module &M);
+void inlineChoice(llvm::Function &F);
+/// For tests: the choice that is fixed, for a call of cira_jump_step too.
+void fixJump(llvm::CallInst &step);
 
 /// Notes the functions of which it is known, before anything is optimised, that
 /// none of their loops and of those they may inline runs forever without doing
@@ -133,8 +154,12 @@ private:
   llvm::SmallPtrSet<const llvm::BasicBlock *, 4> headers;
 };
 
-/// What LLVM knows about the loops of F.
-Facts gather(Route &R, llvm::FunctionAnalysisManager &FAM);
+/// What LLVM knows about the loops of F. far: also what cira-llvm-far needs,
+/// for which any loop is worth a look.
+Facts gather(Route &R, llvm::FunctionAnalysisManager &FAM, bool far);
+
+/// Has what allocates large blocks ask for huge pages; true: M changed.
+bool adviseHugePages(llvm::Module &M, llvm::FunctionAnalysisManager &FAM);
 
 } // namespace cira
 

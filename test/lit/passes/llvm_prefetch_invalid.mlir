@@ -146,6 +146,35 @@ llvm.func @short(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
 
 // -----
 
+// Written, but too short to choose between two versions of it; and a recurrence
+// that something read has a part in.
+llvm.func @cira.last(i64, !llvm.ptr, i64)
+llvm.func @updates(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64, trips = 100 : i64}]}} {
+  %c0 = llvm.mlir.constant(0 : i64) : i64
+  %c1 = llvm.mlir.constant(1 : i64) : i64
+  %z = llvm.mlir.constant(0 : i32) : i32
+  llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
+  llvm.br ^loop(%c0, %z : i64, i32)
+^loop(%i: i64, %hash: i32):
+  %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+  %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+  %q = llvm.getelementptr %a[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+  // expected-remark @+1 {{missed: the loop is too short to choose from two of it}}
+  llvm.store %x, %q {cira.facts = {always}} : i32, !llvm.ptr
+  %more = llvm.add %hash, %x : i32
+  %q2 = llvm.getelementptr %last[%more] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+  // expected-remark @+1 {{missed: the address follows from the iteration before}}
+  llvm.store %x, %q2 {cira.facts = {always}} : i32, !llvm.ptr
+  %j = llvm.add %i, %c1 : i64
+  %done = llvm.icmp "eq" %j, %n : i64
+  llvm.cond_br %done, ^end, ^loop(%j, %more : i64, i32) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1, 0>}}
+^end:
+  llvm.return
+}
+
+// -----
+
 // expected-error @+1 {{cira.facts: no such parent: 3; loops are numbered from 0, outer ones first}}
 llvm.func @parent() attributes {cira.facts = {loops = [{parent = 3 : i64}]}} {
   llvm.return

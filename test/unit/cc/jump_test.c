@@ -13,7 +13,13 @@
 
 #include <cmocka.h>
 
-enum { many = 100000, distance = 20 };
+enum {
+  many = 100000,
+  distance = 20,
+  always = distance | cira__jump_fixed_changed << cira__jump_fixed_shift,
+  never = distance | cira__jump_fixed_old << cira__jump_fixed_shift,
+  by_turns = distance | cira__jump_fixed_alternate << cira__jump_fixed_shift
+};
 
 typedef struct node {
   struct node *next;
@@ -27,6 +33,14 @@ typedef struct walked {
 
 static _Thread_local uint64_t walk_number;
 static _Thread_local void *const *seen; /* the last cursor into a table */
+
+/* What a node takes without a table and with one. */
+static _Thread_local uint64_t now = 1, plain_ticks, table_ticks;
+uint64_t jump_test_now(void);
+
+uint64_t jump_test_now(void) {
+  return now;
+}
 
 /* Entries of a table of a list that is gone may not be written to here, as a
  * prefetch may; lists of these tests lie in one array. */
@@ -42,8 +56,10 @@ static void ask(const pool_t *pool, void *entry) {
   }
 }
 
-__attribute__((noinline)) static walked_t
-walk_for(const pool_t *pool, node_t *head, uint64_t nodes_min, uint64_t stop) {
+__attribute__((noinline)) static walked_t walk_by(const pool_t *pool,
+                                                  node_t *head,
+                                                  uint64_t nodes_min,
+                                                  uint64_t stop, uint64_t how) {
   walked_t w = {0};
   uint64_t left = cira__jump_block;
   void *const *cursor = NULL;
@@ -53,17 +69,31 @@ walk_for(const pool_t *pool, node_t *head, uint64_t nodes_min, uint64_t stop) {
     w.nodes++;
     w.right += n->asked == walk_number;
     n = n->next;
+    now += fast ? table_ticks : plain_ticks;
     if (fast) {
       ask(pool, *cursor++);
     }
     if (fast ? (uintptr_t)cursor % cira__jump_block_bytes == 0 : !--left) {
-      left = cira_jump_step(n, cursor, distance, nodes_min);
+      left = cira_jump_step(n, cursor, how, nodes_min);
       cursor = (void *const *)left;
       fast = left > UINT32_MAX;
       seen = fast ? cursor : seen;
     }
   }
   return w;
+}
+
+static walked_t walk_for(const pool_t *pool, node_t *head, uint64_t nodes_min,
+                         uint64_t stop) {
+  return walk_by(pool, head, nodes_min, stop, always);
+}
+
+/* By the clock. */
+static walked_t walk_timed(const pool_t *pool, node_t *head, uint64_t plain,
+                           uint64_t with_table) {
+  plain_ticks = plain;
+  table_ticks = with_table;
+  return walk_by(pool, head, 1000, UINT64_MAX, distance);
 }
 
 static walked_t walk(const pool_t *pool, node_t *head, uint64_t nodes_min) {
@@ -310,10 +340,122 @@ static void test_foreign_cursors(void **state) {
   drop(&pool);
 }
 
+/* ---- by the clock ---------------------------------------------------------
+ */
+
+/* Nodes that are not prefetched since the walk is timed. */
+enum { timed_max = 8 * cira__jump_block };
+
+static void test_slow_list_is_prefetched(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  assert_int_equal(walk_timed(&pool, head, 300, 30).right, 0);
+  for (int i = 0; i < 12; i++) {
+    walked_t w = walk_timed(&pool, head, 300, 30);
+    assert_true(w.right + missed_max + timed_max >= w.nodes);
+  }
+  drop(&pool);
+}
+
+/* What comes into the caches later is walked as it is then, and what leaves
+ * them is prefetched again. */
+static void test_list_comes_and_goes(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  walked_t w = walk_timed(&pool, head, 300, 30);
+  w = walk_timed(&pool, head, 300, 30);
+  assert_true(w.right > 0);
+  for (int i = 0; i < 8; i++) {
+    w = walk_timed(&pool, head, 10, 12);
+  }
+  assert_int_equal(w.right, 0);
+  for (int i = 0; i < 200; i++) {
+    w = walk_timed(&pool, head, 300, 30);
+  }
+  assert_true(w.right + missed_max + timed_max >= w.nodes);
+  drop(&pool);
+}
+
+static void test_fast_list_has_none(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  for (int i = 0; i < 20; i++) {
+    assert_int_equal(walk_timed(&pool, head, 10, 1).right, 0);
+  }
+  drop(&pool);
+}
+
+/* Slow, and as slow with a table: it computes. */
+static void test_no_gain(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  uint64_t right = 0;
+  for (int i = 0; i < 100; i++) {
+    walked_t w = walk_timed(&pool, head, 100, 97);
+    assert_true(w.right < 20 * cira__jump_block);
+    right += w.right;
+  }
+  assert_true(right < 100 * cira__jump_block);
+  drop(&pool);
+}
+
+/* The first nodes are in the cache, the others are not. */
+static void test_slow_behind(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  uint64_t right = 0;
+  plain_ticks = 5;
+  table_ticks = 20;
+  for (int round = 0; round < 100; round++) {
+    uint64_t nodes = 0, left = cira__jump_block;
+    void *const *cursor = NULL;
+    for (node_t *n = head; n; n = n->next) {
+      bool fast = left > UINT32_MAX;
+      now += nodes++ < 10000 ? 5u : fast ? 20u : 300u;
+      if (fast) {
+        right++;
+        cursor++;
+      }
+      if (fast ? (uintptr_t)cursor % cira__jump_block_bytes == 0 : !--left) {
+        left = cira_jump_step(n, cursor, distance, 1000);
+        cursor = (void *const *)left;
+      }
+    }
+  }
+  assert_true(right > many);
+  drop(&pool);
+}
+
+static void test_fixed(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  for (int i = 0; i < 10; i++) {
+    assert_int_equal(walk_by(&pool, head, 1000, UINT64_MAX, never).right, 0);
+  }
+  uint64_t right = 0;
+  for (int i = 0; i < 10; i++) {
+    walked_t w = walk_by(&pool, head, 1000, UINT64_MAX, by_turns);
+    assert_true(w.right + missed_max < w.nodes);
+    right += w.right;
+  }
+  assert_true(right > many);
+  drop(&pool);
+}
+
 int main(void) {
   /* All walks come from one place, which pauses longer and longer when its
    * tables are of no use: the tests in which they are not come last. */
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_slow_list_is_prefetched),
+      cmocka_unit_test(test_slow_behind),
+      cmocka_unit_test(test_list_comes_and_goes),
+      cmocka_unit_test(test_fixed),
       cmocka_unit_test(test_second_walk),
       cmocka_unit_test(test_few_changes),
       cmocka_unit_test(test_another_order),
@@ -324,6 +466,8 @@ int main(void) {
       cmocka_unit_test(test_threads),
       cmocka_unit_test(test_many_lists),
       cmocka_unit_test(test_short_lists_have_none),
+      cmocka_unit_test(test_fast_list_has_none),
+      cmocka_unit_test(test_no_gain),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The choice between two versions of a loop, with a clock of its own: loops are
+ * run that take as long as a test says. */
+#include <stdint.h>
+
+uint64_t choice_test_now(void);
+#define CIRA_CHOICE_TICKS choice_test_now
+#include "cc/choice.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static _Thread_local uint64_t now;
+
+uint64_t choice_test_now(void) {
+  return now;
+}
+
+/* A loop whose iterations take so many ticks, old and changed. */
+typedef struct loop {
+  cira__choice_site_t *site;
+  uint64_t ticks[2];
+  uint64_t noise_each; /* every so many periods the core is somewhere else */
+  uint32_t unit, floor;
+  /* what came out */
+  uint64_t done[2], periods, changes;
+} loop_t;
+
+static void run(loop_t *l, uint64_t iterations) {
+  /* at the same address in all runs of a thread: what is learned hangs on it,
+   * and frames of the address sanitizer move about */
+  static _Thread_local cira__choice_period_t p;
+  uint64_t left = iterations;
+  uint64_t word = cira_choice1_enter(l->site, &p, left, 4, l->unit, l->floor);
+  uint32_t last = 2;
+  while (left) {
+    uint32_t version = (uint32_t)(word >> 32);
+    uint64_t given = word & UINT32_MAX;
+    assert_true(given > 0 && version < 2);
+    given = given < left ? given : left;
+    now += given * l->ticks[version];
+    l->periods++;
+    if (l->noise_each && l->periods % l->noise_each == 0) {
+      now += 100000;
+    }
+    l->done[version] += given;
+    l->changes += version != last;
+    last = version;
+    left -= given;
+    if (left) {
+      word = cira_choice1_next(l->site, &p, left);
+    }
+  }
+  cira_choice1_leave(l->site, &p, 0);
+}
+
+/* The time that it took, compared with the better version alone. */
+static double cost(const loop_t *l) {
+  uint64_t best = l->ticks[0] < l->ticks[1] ? l->ticks[0] : l->ticks[1];
+  return (double)(l->done[0] * l->ticks[0] + l->done[1] * l->ticks[1]) /
+         (double)((l->done[0] + l->done[1]) * best);
+}
+
+static loop_t make(uint64_t old, uint64_t changed) {
+  loop_t l = {.ticks = {old, changed}, .unit = 256};
+  l.site = calloc(1, sizeof *l.site);
+  assert_non_null(l.site);
+  now = 1;
+  return l;
+}
+
+/* Whatever is faster is taken nearly always. */
+static void test_faster(void **state) {
+  static const uint64_t pairs[][2] = {{20, 60},       {60, 20},
+                                      {500, 30},      {30, 500},
+                                      {4, 13},        {100, 90},
+                                      {7000, 900},    {900, 7000},
+                                      {100000, 9000}, {1000000000, 100000000}};
+  (void)state;
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    loop_t l = make(pairs[i][0], pairs[i][1]);
+    run(&l, 50000000);
+    assert_true(cost(&l) < 1.01);
+    free(l.site);
+  }
+}
+
+/* Executions of few iterations each are learned from together. */
+static void test_short(void **state) {
+  static const uint64_t lengths[] = {4, 7, 30, 100, 255, 300, 1000};
+  (void)state;
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    for (int better = 0; better < 2; better++) {
+      loop_t l = make(better ? 90 : 30, better ? 30 : 90);
+      while (l.done[0] + l.done[1] < 50000000) {
+        run(&l, lengths[i]);
+      }
+      assert_true(cost(&l) < 1.01);
+      free(l.site);
+    }
+  }
+}
+
+/* Fewer than what is worth a choice are the old loop. */
+static void test_few(void **state) {
+  (void)state;
+  loop_t l = make(90, 30);
+  for (int i = 0; i < 100000; i++) {
+    run(&l, 3);
+  }
+  assert_int_equal(l.done[1], 0);
+  free(l.site);
+}
+
+/* Where the old loop takes less than the changed one ever could, that is never
+ * tried; where it takes more, it is. */
+static void test_floor(void **state) {
+  (void)state;
+  loop_t l = make(9, 30);
+  l.floor = 16 * 10;
+  run(&l, 10000000);
+  assert_int_equal(l.done[1], 0);
+  l.ticks[0] = 90;
+  run(&l, 10000000);
+  assert_true(l.done[1] > 8000000);
+  free(l.site);
+}
+
+/* What runs for less than it takes to find out stays as it was. */
+static void test_warm(void **state) {
+  (void)state;
+  loop_t l = make(90, 30);
+  run(&l, 10000);
+  assert_int_equal(l.done[1], 0);
+  free(l.site);
+}
+
+/* The first iteration of long ones says what to do with the few others. */
+static void test_long(void **state) {
+  (void)state;
+  loop_t l = make(UINT64_C(3) << 30, UINT64_C(3) << 27);
+  run(&l, 32);
+  assert_int_equal(l.done[0], 1);
+  free(l.site);
+  l = make(UINT64_C(1) << 20, UINT64_C(3) << 20);
+  run(&l, 32);
+  assert_int_equal(l.done[1], 2);
+  free(l.site);
+}
+
+/* The core is somewhere else during one of six samples: that changes nothing.
+ */
+static void test_noise(void **state) {
+  (void)state;
+  for (uint64_t each = 7; each < 30; each++) {
+    loop_t l = make(20, 40);
+    l.noise_each = each;
+    run(&l, 20000000);
+    assert_true(cost(&l) < 1.02);
+    free(l.site);
+  }
+}
+
+/* What is faster changes: soon the other version is taken. */
+static void test_phases(void **state) {
+  (void)state;
+  loop_t l = make(20, 60);
+  run(&l, 10000000);
+  for (int phase = 0; phase < 6; phase++) {
+    l.done[0] = l.done[1] = 0;
+    l.ticks[0] = phase % 2 ? 20 : 400;
+    l.ticks[1] = phase % 2 ? 60 : 50;
+    run(&l, 20000000);
+    assert_true(l.done[phase % 2 ? 0 : 1] > 18000000);
+  }
+  free(l.site);
+}
+
+/* Nobody knows how often the loop runs; what remains is given back. */
+static void test_unknown(void **state) {
+  (void)state;
+  loop_t l = make(90, 30);
+  for (int i = 0; i < 100000; i++) {
+    cira__choice_period_t p;
+    uint64_t left = 100;
+    uint64_t word = cira_choice1_enter(l.site, &p, UINT64_MAX, 0, l.unit, 0);
+    for (;;) {
+      uint32_t version = (uint32_t)(word >> 32);
+      uint64_t given = word & UINT32_MAX;
+      uint64_t take = given < left ? given : left;
+      now += take * l.ticks[version];
+      l.done[version] += take;
+      left -= take;
+      if (!left) {
+        cira_choice1_leave(l.site, &p, given - take);
+        break;
+      }
+      word = cira_choice1_next(l.site, &p, UINT64_MAX);
+    }
+  }
+  assert_true(cost(&l) < 1.02);
+  free(l.site);
+}
+
+/* A clock that stands still, or is none. */
+static void test_no_clock(void **state) {
+  (void)state;
+  loop_t l = make(0, 0);
+  now = 0;
+  run(&l, 10000000);
+  assert_int_equal(l.done[1], 0);
+  now = 1;
+  run(&l, 10000000);
+  assert_int_equal(l.done[0] + l.done[1], 20000000);
+  free(l.site);
+}
+
+static void test_fixed(void **state) {
+  (void)state;
+  loop_t l = make(90, 30);
+  l.site->fixed = cira__choice_fixed_old;
+  run(&l, 1000000);
+  assert_int_equal(l.done[0], 1000000);
+  l.site->fixed = cira__choice_fixed_changed;
+  run(&l, 1000000);
+  assert_int_equal(l.done[1], 1000000);
+  l.site->fixed = cira__choice_fixed_alternate;
+  l.changes = 0;
+  run(&l, 1000000);
+  assert_true(l.changes > 50000);
+  assert_true(l.done[0] > 1300000 && l.done[1] > 1300000);
+  free(l.site);
+}
+
+/* Threads that meet in a stripe: every answer is one that can be used. */
+static void *run_in_thread(void *user) {
+  loop_t l = make(60, 20);
+  free(l.site);
+  l.site = user;
+  for (int i = 0; i < 20000; i++) {
+    run(&l, 50 + (uint64_t)i % 1000);
+  }
+  return NULL;
+}
+
+static void test_threads(void **state) {
+  (void)state;
+  cira__choice_site_t *site = calloc(1, sizeof *site);
+  assert_non_null(site);
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, run_in_thread, site), 0);
+  }
+  for (int i = 0; i < 4; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  free(site);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_faster),  cmocka_unit_test(test_short),
+      cmocka_unit_test(test_few),     cmocka_unit_test(test_floor),
+      cmocka_unit_test(test_warm),    cmocka_unit_test(test_long),
+      cmocka_unit_test(test_noise),   cmocka_unit_test(test_phases),
+      cmocka_unit_test(test_unknown), cmocka_unit_test(test_no_clock),
+      cmocka_unit_test(test_fixed),   cmocka_unit_test(test_threads)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
