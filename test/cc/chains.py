@@ -116,8 +116,9 @@ def chain(r):
             f"uint64_t *p = d->sorted; for (size_t n = count; n > 1; n -= n / 2) {{ uint64_t x = p[n / 2]; p += x <= {key} ? n / 2 : 0; BODY }} y += *p;",
         ])
     elif kind == 7:
-        loop = (f"page *p = d->top; while (p) {{ uint32_t c = 0; while (c < p->used && p->keys[c] < {key}) c++; uint64_t x = c; "
-                f"if (c < p->used && p->keys[c] == {key}) {{ y += p->keys[c]; break; }} BODY p = p->leaf ? NULL : p->down[c]; }}")
+        # of its own: the body counts by c
+        loop = (f"page *p = d->top; while (p) {{ uint32_t e = 0; while (e < p->used && p->keys[e] < {key}) e++; uint64_t x = e; "
+                f"if (e < p->used && p->keys[e] == {key}) {{ y += p->keys[e]; break; }} BODY p = p->leaf ? NULL : p->down[e]; }}")
     elif kind == 8:
         loop = r.choice([
             f"for (int32_t n = (int32_t)(k & mask); n >= 0; n = d->links[n]) {{ uint64_t x = d->keys[n]; BODY }}",
@@ -193,11 +194,11 @@ def kernel(r, number):
             f"  return s + c * 3 + m * 5 + v * 7 + t * 11 + w * 13 + bits + rnd + carry;\n}}\n")
 
 
-def program(seed):
+def program(seed, loops=PER_PROGRAM):
     r = random.Random(seed)
     text = HEAD.replace("PAD", str(r.choice([1, 40, 100])))
     calls = ""
-    for number in range(PER_PROGRAM):
+    for number in range(loops):
         text += kernel(r, number)
         calls += f"""
   for (int k = 0; k < 8; k++) {{

@@ -190,6 +190,7 @@ def own_options(tools, _):
     expect([*says, "-fcira=prefetch"], 0, "prefetched 20 ")
     expect([*says, "-fcira=interleave,prefetch"], 0, "prefetched 20 ")
     expect([*says, "-fcira=interleave"], 0, r"^$")
+    expect([*says, "-fcira=huge"], 0, r"^$")
     expect([*build, "-fcira=magic"], 1,
            "^cira-cc: error: unknown value in '-fcira=magic'; there are: "
            "(.*, )?prefetch, (.*, )?none\n$")
@@ -365,6 +366,81 @@ def lists(tools, _):
           "-Wl,-e,walk", source, "-o", "h")
     build(tools.cc, "l.o", "-nodefaultlibs", "-lc", "-o", "i", program="i")
     has_archive("i", False, "the archive without the default libraries")
+    return failures
+
+
+BLOCKS = """
+#include <stddef.h>
+void *malloc(size_t), *calloc(size_t, size_t), *realloc(void *, size_t);
+void *aligned_alloc(size_t, size_t);
+int posix_memalign(void **, size_t, size_t);
+void *plain(size_t n) { return malloc(n); }
+void *zeroed(size_t n, size_t m) { return calloc(n, m); }
+void *grown(void *p, size_t n) { return realloc(p, n); }
+void *aligned(size_t n) { return aligned_alloc(4096, n); }
+int placed(void **p, size_t n) { return posix_memalign(p, 64, n); }
+void *large(void) { return malloc(4 << 20); }
+void *small(unsigned char n) { return malloc(n * 16u); }
+void *fixed(void) { return malloc((4 << 20) - 1); }
+"""
+
+
+def huge_asked(tools):
+    """Large blocks ask for huge pages, others and other builds do not."""
+    failures = []
+    source = tools.write("blocks.c", BLOCKS)
+    everyone = {"plain", "zeroed", "grown", "aligned", "placed", "large"}
+    for options, expected in (
+            ([], set()), (["-fcira=huge"], everyone), (["-fcira=all"], everyone),
+            (["-fcira=huge", "-fno-cira"], set()), (["-fcira=prefetch,jump"], set()),
+            (["-fcira=huge", "-fno-builtin"], set()),
+            (["-fcira=huge", "-ffreestanding"], set()),
+            (["-fcira=huge", "-fsanitize=address"], set()),
+            (["-fcira=huge", "-O0"], set()),
+            (["-fcira=huge", "-target", "x86_64-pc-freebsd"], set())):
+        done = run([tools.cc, "-O2", *options, "-S", "-emit-llvm", source, "-o", "-"])
+        text = done.stdout.decode()
+        found = {part.split("(")[0] for part in re.split(r"^define [^@]*@", text, flags=re.M)
+                 if "call void @cira_cc_huge" in part}
+        if found != expected or done.returncode:
+            failures.append(f"{options}: {sorted(found)} ask, not {sorted(expected)} "
+                            f"{done.stderr.decode()}")
+    return failures
+
+
+def huge_pages(tools, _):
+    """Who asks, a link without a C library, and that the kernel gives them."""
+    failures = huge_asked(tools)
+    objects = []
+    for name, text in (("main.c", "void *large(long);\nvoid _start(void) { large(1 << 23); }\n"
+                                  "void *malloc(unsigned long n) { return (void *)n; }\n"
+                                  "void *one(long n) { return malloc(n); }\n"),
+                       ("own.c", "void *malloc(unsigned long);\n"
+                                 "void *large(long n) { return malloc(n); }\n")):
+        source = tools.write(name, text)
+        objects.append(source + ".o")
+        run([tools.cc, "-O2", "-w", "-fcira=huge", "-c", source, "-o", objects[-1]])
+    done = run([tools.clang, "-nostdlib", "-static", *objects, "-o", tools.path("alone")])
+    if done.returncode:
+        failures.append(f"without a C library: {done.stderr.decode()[-300:]}")
+    try:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as f:
+            mode = re.search(r"\[(\w+)\]", f.read())[1]
+    except OSError:
+        mode = "never"
+    if mode == "never":
+        print("  this machine gives no huge pages: not looked for")
+        return failures
+    source = os.path.join(common.HERE, "..", "tools", "huge.c")
+    for compiler, options in ((tools.clang, []), (tools.cc, ["-fcira=huge"]),
+                              (tools.cc, ["-fcira=huge", "-static"])):
+        out = tools.path("huge")
+        run([compiler, "-O2", *options, source, "-o", out])
+        done = run([out])
+        kib = int(done.stdout or -1)
+        wanted = mode == "always" or compiler == tools.cc
+        if done.returncode or (kib > 0) != wanted:
+            failures.append(f"{options}: {kib} KiB of huge pages, status {done.returncode}")
     return failures
 
 
@@ -607,5 +683,5 @@ if __name__ == "__main__":
         "same as clang": same_as_clang, "streams": streams,
         "own options": own_options, "untouched code": untouched,
         "own model": own_model, "lists": lists, "chains": chains_found,
-        "internal failures": internal_failures,
+        "internal failures": internal_failures, "huge pages": huge_pages,
         "kinds of builds": kinds_of_builds, "projects": projects})

@@ -14,6 +14,7 @@ import random
 PER_PROGRAM = 12
 
 HEAD = r"""
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,6 +271,17 @@ KERNELS = [
     if (state[m] & 1) { other[*p] = m / 2; s += m; }
     if (s > 100000 && EXIT) { break; }
   }""", "n"),
+    # in steps that only the program knows, forth and back
+    ("""
+  for (uint32_t i = 0; i < g->n; i++) { queue[i] = (id_t_)(next_random() % g->n); }
+  ptrdiff_t step = opaque(s) ? 3 : 1;
+  for (const id_t_ *p = queue; p < queue + g->n; p += step) {
+    if (state[*p] & 1) { s += *p; state[*p] += EXIT ? 1 : 3; }
+  }
+  step = -step;
+  for (ptrdiff_t i = (ptrdiff_t)g->n - 1; i >= 0; i += step) {
+    if (state[queue[i]] & 1) { s ^= (uint64_t)i; other[queue[i]] ^= 1; }
+  }""", "n"),
     # the entries move to another place while the queue is followed
     ("""
   struct graph own = *g;
@@ -339,7 +351,7 @@ def kernel(r, number, rows):
             f"  uint64_t s = {number};{text}\n  return s + out[5];\n}}\n", bool(restrict))
 
 
-def program(seed):
+def program(seed, loops=PER_PROGRAM):
     r = random.Random(seed)
     rows = r.choice(["one", "one", "two", "pointers"])
     weight = r.choice(["", "uint32_t weight;", "double a, b;"])
@@ -356,7 +368,7 @@ def program(seed):
              f"{{ return (uint64_t)({end} - g->row[u]); }}\n")
     text += MOVE.replace("ENDOF", "g->row[v + 1]" if rows == "one" else "g->end[v]")
     calls = ""
-    for number in range(PER_PROGRAM):
+    for number in range(loops):
         definition, restrict = kernel(r, number, rows)
         text += definition
         other = "other" if restrict or r.randrange(4) else "(uint32_t *)state"

@@ -140,14 +140,14 @@ def kernel(r, number):
             f"  return (void *)(uintptr_t)s;\n}}\n"), threads, end == "ring"
 
 
-def program(seed):
+def program(seed, loops=PER_PROGRAM):
     r = random.Random(seed)
     text = (HEAD.replace("BEFORE", r.choice(["", "char pad0[24];",
                                              "char pad0[104];"]))
             .replace("AFTER", r.choice(["", "char pad1[80];"]))
             .replace("SEED", str(seed * 2 + 1)))
     calls = ""
-    for number in range(PER_PROGRAM):
+    for number in range(loops):
         definition, threads, ring = kernel(r, number)
         text += definition
         last = "&ring" if ring else "NULL"

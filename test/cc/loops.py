@@ -5,7 +5,8 @@ Every array of indices lies right in front of a page that cannot be read, and,
 in a second run, right behind one. A loop mixes: the types of index and element,
 how the index becomes an address (masked, hashed, through a second array, with a
 field), how the loop counts (up, down, by steps, by pointers, inside another),
-and what it does (sums, branches, updates, early ends, calls, chains). What it
+and what it does (sums, branches, updates, early ends, calls, chains, writing where
+a generator of random numbers says). What it
 has computed goes into a checksum.
 """
 import random
@@ -99,6 +100,13 @@ def kernel(r, number):
         "if (s % 19 == 0) { s++; break; } }",
         f"for (struct node *p = heads[{at}]; p; p = p->next) {{ s += p->key; "
         "if (p->key & 2) { break; } }",
+        # where it writes follows from iteration to iteration
+        "h = (h << 1) ^ ((int64_t)h < 0 ? 7 : 0); t64[h & 4095] ^= h;",
+        f"h = h * 6364136223846793005u + 1442695040888963407u; "
+        f"t32[h >> 52]++; {place} += 3;",
+        "uint64_t x = h ^ (h << 23); h = g; g = x ^ g ^ (x >> 18) ^ (g >> 5); "
+        "t16[(h + g) & 4095] += 5;",
+        f"h = h * 31 + b[i]; t8[h & 4095]++; if (h & {step}) {{ s += h; }}",
         f"switch ((uint64_t){place} & 3) {{ case 0: s++; break; "
         "case 1: out[s & 63] ^= i; break; case 2: continue; default: s *= 5; }",
     ])
@@ -124,15 +132,15 @@ def kernel(r, number):
   }}"""
     return (f"__attribute__((noinline)) static uint64_t loop{number}("
             f"{index} *b, size_t n, uint64_t *out) {{\n"
-            f"  uint64_t s = {number}, c = 0;\n  {loop}\n"
-            f"  return s + c;\n}}\n", index)
+            f"  uint64_t s = {number}, c = 0, h = 77 + n, g = 9;\n  {loop}\n"
+            f"  return s + c + h * 3 + g;\n}}\n", index)
 
 
-def program(seed):
+def program(seed, loops=PER_PROGRAM):
     r = random.Random(seed)
     text = HEAD.replace("PAD", str(r.choice([1, 40, 100])))
     calls = ""
-    for number in range(PER_PROGRAM):
+    for number in range(loops):
         definition, index = kernel(r, number)
         text += definition
         calls += f"""

@@ -35,6 +35,8 @@ for case in r["cases"]:
     assert case["medians"]["clang best"] > 0, case
 END
 expect sweep 0 "tree-search" $test tree-search --sweep
+expect classic 0 "geometric mean" --classic --preset test --rounds 1
+expect "classic and kernels" 2 "leave out --kernels" $test gups --classic
 expect "no kernel" 2 "no kernel is called" $test nothing
 expect "bad pages" 2 "pages" $test gups --pages large
 expect "no build" 2 "irregular-clang" $test gups --build "$dir"
