@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -282,6 +283,12 @@ static int64_t huge_kib(void) {
   return kib;
 }
 
+/* What has been allocated and not been freed, by the C library's own heap. */
+static size_t heap_bytes(void) {
+  struct mallinfo2 heap = mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
+
 static void prepare(struct bench_run *run, const struct bench_kernel *kernel,
                     const struct options *o) {
   uint64_t size = o->size           ? o->size
@@ -453,9 +460,9 @@ static void serve(const struct bench_kernel *kernel, const struct options *o) {
   prepare(&run, kernel, o);
   printf("{\"kernel\":\"%s\",\"size\":%" PRIu64 ",\"degree\":%" PRIu32
          ",\"element\":\"%s\",\"pages\":\"%s\",\"huge_kib\":%" PRId64
-         ",\"param\":%u,\"sweep\":[",
+         ",\"heap_bytes\":%zu,\"param\":%u,\"sweep\":[",
          kernel->name, run.size, run.degree, kernel->element,
-         pages_name(run.pages), huge_kib(), kernel->best_param);
+         pages_name(run.pages), huge_kib(), heap_bytes(), kernel->best_param);
   for (size_t i = 0; kernel->sweep[i]; i++) {
     printf("%s%u", i ? "," : "", kernel->sweep[i]);
   }
