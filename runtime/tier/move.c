@@ -268,12 +268,13 @@ static cira_status_t cancelled(void) {
  * pages). The staging area belongs to one call at a time. */
 static cira_status_t swap(cira__block_t *b, uint32_t first, uint32_t last,
                           uint32_t tier, uint32_t flags) {
-  cira_status_t status = cira__backing_prepare(b, tier);
-  pthread_mutex_lock(&T.move);
+  pthread_mutex_lock(&T.move); /* no fork between a new file and its mapping */
+  cira_status_t status =
+      b->stage == NULL
+          ? cira__backing_prepare(b, tier)
+          : cira__fail(CIRA_E_BUSY, "another thread moves this block");
   if (status == CIRA_OK) {
-    status = b->stage != NULL
-                 ? cira__fail(CIRA_E_BUSY, "another thread moves this block")
-                 : stage_make(b, first, last, tier, flags);
+    status = stage_make(b, first, last, tier, flags);
   }
   pthread_mutex_unlock(&T.move);
   if (status != CIRA_OK) {
