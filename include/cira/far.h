@@ -149,6 +149,7 @@ typedef struct {
   uint64_t window_pages;     /* now: pages of the largest sequential fetch */
   uint64_t depth_changes;    /* of streams, by their controllers */
   uint64_t depth_batches;    /* that a stream settled on last */
+  uint64_t pages_passed;     /* evicted since a stream had passed them */
 } cira_far_stats_t;
 
 /* Reads the counters while everything goes on.

@@ -11,7 +11,9 @@
  *   put    a store to a page that may be away.
  *   walk   arrays that a loop passes through: blocks of many pages in which
  *          each array is read and written at a fixed distance from its
- *          addresses, so that the loop over a block is as it was.
+ *          addresses, so that the loop over a block is as it was. What must
+ *          come here is asked for by the block, and what lies behind it is the
+ *          first to go.
  *
  * The promises of who calls: between begin and end nothing frees memory, waits
  * for another thread, or forks; and nobody else writes what is read or written
@@ -74,7 +76,11 @@ CIRA_API void cira_loop_end(const cira_loop_view_t *view);
 CIRA_API void cira_loop_put(void *p, uint64_t value, uint32_t bytes);
 
 #define CIRA_LOOP_WALKS_MAX 16u
-#define CIRA_LOOP_WRITES UINT32_C(1) /* elements are written; or read, too */
+/* Flags of an array: its elements are written (or read, too); they are accessed
+ * under their own addresses, and this only says what comes, and what is over.
+ */
+#define CIRA_LOOP_WRITES UINT32_C(1)
+#define CIRA_LOOP_PASSES UINT32_C(2)
 
 /* One array of a loop. Compiled loops know this layout. */
 typedef struct {
@@ -87,9 +93,10 @@ typedef struct {
 
 /* Ends the block before, if any, and begins the next. Until then pages of the
  * block that are written stay away, other threads that touch them wait, and
- * signals too.
+ * signals too. Pages that a long stream has passed here go first when room is
+ * needed.
  *   walks  n of them, 1 to CIRA_LOOP_WALKS_MAX: all that the loop accesses, if
- *          some are written.
+ *          some have CIRA_LOOP_WRITES.
  *   left   iterations that remain, more than 0.
  * Returns how many of these the block has, at least 1.
  * Threads: any, between begin and end. Cost: 0.1 us, and some nanoseconds a

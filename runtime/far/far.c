@@ -268,6 +268,7 @@ cira_status_t cira_far_stats(cira_far_stats_t *out) {
       .window_pages = NOW(window_pages),
       .depth_changes = NOW(depth_changes),
       .depth_batches = NOW(depth_batches),
+      .pages_passed = NOW(pages_passed),
   };
   if (out->size > sizeof now) { /* a newer header: what we do not know is 0 */
     memset((char *)out + sizeof now, 0, out->size - sizeof now);

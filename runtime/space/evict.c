@@ -7,7 +7,8 @@
  *
  * The hardware's accessed bits are out of reach of a user-space pager. Second
  * chances go to what the pager can see: pages that come back within a round of
- * the clock, the more the oftener they do.
+ * the clock, the more the oftener they do. What a stream has passed goes before
+ * all others (passed.c).
  *
  * One thread evicts at a time (evict_lock).
  */
@@ -232,6 +233,7 @@ void cira__evict(cira_space_t *s, uint64_t want, bool block, lane_t *held) {
   }
   if (atomic_load(&s->free_pages) < target) {
     uint64_t t0 = cira__now_ns();
+    cira__passed_evict(s, target, held);
     sweep(s, target, held);
     STAT_ADD(s, evictions, 1);
     STAT_ADD(s, evict_ns, cira__now_ns() - t0);

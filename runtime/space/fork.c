@@ -200,6 +200,7 @@ void cira_space_fork_parent(cira_space_t *s, bool forked) {
 static void locks_reset(cira_space_t *s) {
   memset(&s->alloc_lock, 0, sizeof s->alloc_lock);
   memset(&s->evict_lock, 0, sizeof s->evict_lock);
+  memset(&s->passed.lock, 0, sizeof s->passed.lock);
   memset(&s->slot_lock, 0, sizeof s->slot_lock);
   memset(&s->stream_lock, 0, sizeof s->stream_lock);
   memset(&s->pool.lock, 0, sizeof s->pool.lock);

@@ -65,6 +65,14 @@ static __thread struct {
 } block;
 __thread uint32_t cira__lending;
 
+/* The stream that this thread's walks are: the block at work. */
+static __thread struct {
+  const cira_loop_walk_t *walks;
+  uint64_t at;    /* where the first walk goes on */
+  uint64_t k;     /* iterations */
+  uint64_t bytes; /* walked since it began */
+} stream;
+
 /* ---- loops ----------------------------------------------------------------
  */
 
@@ -422,7 +430,8 @@ static uint64_t runs_of(cira_space_t *s, cira_loop_walk_t *walks, uint32_t n,
       continue;
     }
     walks[i].delta = 0;
-    if (is_far(&walks[i])) { /* all of an object is, or nothing */
+    if (is_far(&walks[i]) && (walks[i].flags & CIRA_LOOP_PASSES) ==
+                                 0) { /* all of an object is, or nothing */
       k = writes ? run_to_write(s, &walks[i], k) : run_to_read(s, &walks[i], k);
     }
   }
@@ -457,6 +466,64 @@ static bool might_wait(const cira_space_t *s, const cira_loop_walk_t *walks,
   return false;
 }
 
+/* ---- streams --------------------------------------------------------------
+ */
+
+/* The bytes of the k elements in front of w->at. */
+static uint64_t bytes_behind(const cira_loop_walk_t *w, uint64_t k,
+                             uint64_t *out_low) {
+  uint64_t bytes = k * magnitude(w->stride);
+  *out_low = w->stride > 0 ? w->at - bytes : w->at + magnitude(w->stride);
+  return bytes;
+}
+
+/* The last block is over: what the loop has passed of it, under its own
+ * addresses, may go. Not so what it began with, if that has room: loops that
+ * come again find it here. */
+static void leave_behind(cira_space_t *s, const cira_loop_walk_t *walks,
+                         uint32_t n) {
+  if (stream.walks != walks || stream.at != walks[0].at) {
+    stream.bytes = 0; /* another one */
+    return;
+  }
+  if (stream.bytes < s->local_pages * CIRA_PAGE_BYTES / 2) {
+    return;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t low, bytes = bytes_behind(&walks[i], stream.k, &low);
+    uint64_t in_page = low & (CIRA_PAGE_BYTES - 1);
+    if (walks[i].delta != 0) {
+      continue;
+    }
+    if (walks[i].stride > 0) { /* its page, too, is behind now */
+      low -= in_page;
+      bytes += in_page;
+    } else {
+      bytes += -(low + bytes) & (CIRA_PAGE_BYTES - 1);
+    }
+    cira_space_passed(s, (const void *)(uintptr_t)low, bytes);
+  }
+}
+
+/* A block of k iterations begins: counts it, and brings what will be accessed
+ * under its own address. */
+static void go_ahead(cira_space_t *s, cira_loop_walk_t *walks, uint32_t n,
+                     uint64_t k) {
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t low, bytes;
+    walks[i].at += k * (uint64_t)walks[i].stride;
+    bytes = bytes_behind(&walks[i], k, &low);
+    block.away += walks[i].delta != 0 ? bytes : 0;
+    stream.bytes += bytes;
+    if ((walks[i].flags & CIRA_LOOP_PASSES) != 0) {
+      cira_space_prefetch(s, (const void *)(uintptr_t)low, bytes);
+    }
+  }
+  stream.walks = walks;
+  stream.at = walks[0].at;
+  stream.k = k;
+}
+
 uint64_t cira_loop_walk(cira_loop_walk_t *walks, uint32_t n, uint64_t left) {
   cira_space_t *s = cira__space;
   uint64_t most = left;
@@ -465,6 +532,7 @@ uint64_t cira_loop_walk(cira_loop_walk_t *walks, uint32_t n, uint64_t left) {
     return left;
   }
   lending_end(s);
+  leave_behind(s, walks, n);
   for (uint32_t i = 0; i < n; i++) {
     uint64_t pages = BLOCK_PAGES_MAX << CIRA_PAGE_LOG2;
     writes |= (walks[i].flags & CIRA_LOOP_WRITES) != 0;
@@ -483,11 +551,7 @@ uint64_t cira_loop_walk(cira_loop_walk_t *walks, uint32_t n, uint64_t left) {
     lending_end(s);
   }
   cira__pager_leave(s);
-  for (uint32_t i = 0; i < n; i++) {
-    uint64_t bytes = k * magnitude(walks[i].stride);
-    block.away += walks[i].delta != 0 ? bytes : 0;
-    walks[i].at += k * (uint64_t)walks[i].stride;
-  }
+  go_ahead(s, walks, n, k);
   return k;
 }
 

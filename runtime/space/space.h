@@ -97,6 +97,7 @@ typedef struct {
   uint64_t window_pages;     /* largest sequential fetch now */
   uint64_t depth_changes;    /* of streams, by their controllers */
   uint64_t depth_batches;    /* that a stream settled on last */
+  uint64_t pages_passed;     /* evicted since a stream had passed them */
 } cira_space_stats_t;
 
 void cira_space_options_default(cira_space_options_t *opt);
@@ -165,6 +166,9 @@ void cira_space_unpin(cira_space_t *s, const void *p, uint64_t bytes);
 /* Hints; never fail, never block for long. Threads: any. */
 void cira_space_prefetch(cira_space_t *s, const void *p, uint64_t bytes);
 void cira_space_evict_hint(cira_space_t *s, const void *p, uint64_t bytes);
+/* [p, p+bytes) has been passed by a stream: the whole pages of it go first, but
+ * not before room is needed. No system call. */
+void cira_space_passed(cira_space_t *s, const void *p, uint64_t bytes);
 
 /* ---- work at home -------------------------------------------------------- */
 

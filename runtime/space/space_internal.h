@@ -245,6 +245,14 @@ typedef struct {
   uint32_t age;
 } stream_t;
 
+/* Pages that a stream has passed (passed.c). */
+#define PASSED_RUNS 32u
+typedef struct {
+  uint64_t first, end;
+  uint32_t epoch; /* of the clock, when it grew last */
+  bool down;      /* the stream goes to lower addresses */
+} passed_run_t;
+
 #define GUARDS 64u
 
 struct cira_space {
@@ -279,6 +287,11 @@ struct cira_space {
   uint64_t hand_page;
   taken_t taken;
   _Atomic uint32_t epoch;
+  struct {
+    cira_lock_t lock; /* only tried */
+    uint32_t count;
+    passed_run_t run[PASSED_RUNS]; /* the oldest first */
+  } passed;
 
   /* fork gate: faults are readers, fork is the writer */
   _Atomic uint32_t active;
@@ -450,6 +463,13 @@ void cira__evict_all(cira_space_t *s);
 uint32_t cira__evict_window(cira_space_t *s, uint64_t first, uint32_t n,
                             bool forced, lane_t *held);
 void cira__chunk_manage(cira_space_t *s, uint64_t chunk);
+
+/* passed.c */
+/* A stream has passed n pages. Cost: a look at PASSED_RUNS runs. */
+void cira__passed_add(cira_space_t *s, uint64_t page, uint64_t n);
+/* Evicts such pages, those passed first first, until `target` are free or none
+ * is left. evict_lock is held; `held` as of cira__evict. */
+void cira__passed_evict(cira_space_t *s, int64_t target, lane_t *held);
 
 /* home.c */
 cira_status_t cira__home_open(cira_space_t *s);

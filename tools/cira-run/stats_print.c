@@ -61,6 +61,7 @@ static const struct {
     C(window_pages, MAX),
     C(depth_changes, SUM),
     C(depth_batches, MAX),
+    C(pages_passed, SUM),
 };
 #undef C
 

@@ -194,6 +194,56 @@ static void test_walk_near(void **state) {
   cira_far_stop();
 }
 
+static uint64_t passed(void) {
+  cira_far_stats_t s = {.size = sizeof s};
+  assert_int_equal(cira_far_stats(&s), CIRA_OK);
+  return s.pages_passed;
+}
+
+/* An array that is passed through under its own addresses comes by blocks, goes
+ * behind the loop, and leaves what is used beside it. */
+static void check_stream(int64_t step) {
+  enum { hot = 64 };
+  cira_loop_view_t v = {.work = 0};
+  uint64_t *at = step > 0 ? a : a + N - 1, sum = 0, missed = 0;
+  cira_loop_walk_t w = {.at = (uintptr_t)at,
+                        .stride = 8 * step,
+                        .bytes = 8,
+                        .flags = CIRA_LOOP_PASSES};
+  cira__loops_forget();
+  assert_int_equal(cira_loop_begin(&v), 1);
+  uint64_t before = faults(), went = passed();
+  for (uint64_t i = 0; i < N;) {
+    uint64_t k = cira_loop_walk(&w, 1, N - i), look;
+    assert_int_equal(w.delta, 0);
+    for (uint64_t end = i + k; i < end; i++) {
+      sum += at[(int64_t)i * step]++;
+    }
+    look = faults();
+    for (uint64_t page = 0; page < hot; page++) {
+      sum += b[page * 27 % hot * 512] * 0;
+    }
+    missed += faults() - look;
+  }
+  cira_loop_walk_end();
+  cira_loop_end(&v);
+  assert_true(sum >= N * (N - 1) / 2);
+  assert_true(missed < 2 * hot);
+  assert_true(faults() - before - missed < N * 8 / 4096 / 8);
+  assert_true(passed() - went > N * 8 / 4096 / 2);
+}
+
+static void test_stream(void **state) {
+  (void)state;
+  setup();
+  check_stream(1);
+  check_stream(-1);
+  for (uint64_t i = 0; i < N; i++) {
+    assert_int_equal(a[i], i + 2);
+  }
+  cira_far_stop();
+}
+
 /* Two threads write what meets in the middle of pages. */
 static void *half(void *argument) {
   uint64_t from = *(const uint64_t *)argument;
@@ -292,7 +342,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_view),      cmocka_unit_test(test_put),
       cmocka_unit_test(test_walk),      cmocka_unit_test(test_walk_shapes),
-      cmocka_unit_test(test_walk_near), cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_walk_near), cmocka_unit_test(test_stream),
+      cmocka_unit_test(test_threads),
 #ifndef CIRA_TSAN
       cmocka_unit_test(test_fork),
 #endif

@@ -291,6 +291,55 @@ static void test_hints(void **state) {
   close_space();
 }
 
+#define HOT 200u
+
+/* Passes through `pages` pages of a, and looks at those of hot in between, far
+ * apart; returns how many faults these looks took. */
+static uint64_t pass_beside(uint64_t *a, uint64_t pages, uint64_t *hot,
+                            bool says) {
+  uint64_t missed = 0;
+  for (uint64_t p = 0; p < pages; p++) {
+    assert_int_equal(a[p * 512], p + 1);
+    if (says) {
+      cira_space_passed(space, a + p * 512, PAGE);
+    }
+    uint64_t before = COUNT(faults);
+    for (uint64_t h = 0; h < HOT && p % 400 == 399; h++) {
+      uint64_t at = h * 77 % HOT; /* not a stream */
+      assert_int_equal(hot[at * 512], at + 7);
+    }
+    missed += COUNT(faults) - before;
+  }
+  return missed;
+}
+
+/* What a stream has passed goes first, and leaves what is used beside it. */
+static void test_passed(void **state) {
+  (void)state;
+  open_space(400);
+  uint64_t *a = far(2000), *hot = far(HOT);
+  for (uint64_t p = 0; p < 2000; p++) {
+    a[p * 512] = p + 1;
+    hot[p % HOT * 512] = p % HOT + 7;
+  }
+  cira_space_evict_hint(space, a, 2000u * PAGE);
+  uint64_t without = pass_beside(a, 2000, hot, false);
+  assert_int_equal(COUNT(pages_passed), 0);
+  (void)pass_beside(a, 500, hot, true); /* they are all here now */
+  uint64_t with = pass_beside(a, 2000, hot, true);
+  print_message("faults beside a stream: %lu, %lu\n", without, with);
+  assert_true(COUNT(pages_passed) > 1000);
+  assert_true(with * 4 <= without);
+  for (uint64_t p = 0; p < 2000; p++) { /* down, and across ends of pages */
+    assert_int_equal(a[(1999 - p) * 512], 2000 - p);
+    cira_space_passed(space, (uint8_t *)a + (1999 - p) * PAGE - 8, PAGE + 16);
+  }
+  cira_space_passed(space, a, 0);
+  cira_space_passed(space, &without, 1u << 20);
+  cira_space_passed(NULL, a, PAGE);
+  close_space();
+}
+
 /* ---- several threads ---------------------------------------------------- */
 
 #define THREADS 4
@@ -665,6 +714,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_discard),
       cmocka_unit_test(test_pin),
       cmocka_unit_test(test_hints),
+      cmocka_unit_test(test_passed),
       cmocka_unit_test(test_threads_share_pages),
       cmocka_unit_test(test_frames_circulate),
       cmocka_unit_test(test_mixed_windows),
