@@ -51,7 +51,7 @@ enum {
   small_index_bits = 16, /* what so few bits choose from stays in the cache */
   /* Entries and iterations of a sample of the changed loop: what the first
    * ones name is asked for too late, so there must be many. */
-  sample_entries = 4096
+  sample_entries = 8192
 };
 
 typedef struct work {

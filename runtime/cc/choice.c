@@ -35,7 +35,8 @@ enum {
   changed_ticks = 1 << 16,
   /* Where a sample is longer than this, the changed loop does much for
    * iterations to come: the old loop behind it is faster by that for a while,
-   * so its samples have to be as long. */
+   * and what it does itself is of no use before. So its samples have to be as
+   * long, and as much runs in front of each one without being timed. */
   unit_short = 1 << 10,
   unit_ticks = 1 << 18,
   slower_max = 1,
@@ -103,6 +104,11 @@ static uint32_t size_of(const stripe_t *s, uint32_t stage, uint32_t unit) {
   return stage % 2 ? max(changed_iterations_min,
                          min(unit, 16u * changed_ticks / guess))
                    : max(1, min(old_iterations, 16u * old_ticks / guess));
+}
+
+/* Iterations in front of a sample that are not timed. */
+static uint32_t lead_of(const stripe_t *s, uint32_t unit, uint32_t size) {
+  return unit > unit_short && get(&s->guess) && !is_long(s) ? size : 0;
 }
 
 /* The next long period, of this version. */
@@ -221,8 +227,9 @@ static void decide(stripe_t *s, uint32_t unit) {
   uint32_t changed = get(&s->sum[1]) - (one ? 0 : get(&s->worst[1]));
   bool better = changed < old && (old - changed) > changed / margin;
   uint32_t length = next_length(s, better);
+  uint32_t size = size_of(s, better ? 0 : 1, unit);
   uint32_t quick = length_of(s, length, max(old, changed), min(old, changed),
-                             count * size_of(s, better ? 0 : 1, unit), unit);
+                             count * (size + lead_of(s, unit, size)), unit);
   uint32_t guess =
       one ? (old >= rate_max >> 8 ? rate_max : old << 8) : old / (rounds - 1);
   set(&s->guess, max(1, guess));
@@ -268,9 +275,15 @@ COLD CIRA_CC_CALL uint64_t cira_choice1_next(cira__choice_site_t *site,
   }
   p->stage = get(&s->stage);
   if (!get(&s->need)) {
+    uint32_t size = size_of(s, p->stage, p->unit);
+    uint32_t lead = lead_of(s, p->unit, size);
     set(&s->time, 0);
     set(&s->done, 0);
-    set(&s->need, size_of(s, p->stage, p->unit));
+    set(&s->need, size);
+    if (lead) {
+      p->given = 0; /* nothing of it comes back: it belongs to no long period */
+      return answer(p->stage, left < lead ? (uint32_t)left : lead);
+    }
   }
   uint32_t need = get(&s->need), done = get(&s->done);
   p->start = CIRA_CHOICE_TICKS();

@@ -182,6 +182,35 @@ static void test_phases(void **state) {
   free(l.site);
 }
 
+/* What the changed loop asks for is of use only so many iterations later, even
+ * if it is the old loop that comes there: samples must not show that. */
+static void test_reach(void **state) {
+  enum { reach = 3000, old = 10, changed = 7, served = 3, unserved = 14 };
+  (void)state;
+  loop_t l = make(0, 0);
+  cira__choice_period_t p;
+  uint64_t word = cira_choice1_enter(l.site, &p, UINT64_MAX, 0, 4096, l.floor);
+  uint64_t asked_from = 0, asked_to = 0;
+  for (uint64_t at = 0; at < 20000000;) {
+    uint32_t version = (uint32_t)(word >> 32);
+    uint64_t given = word & UINT32_MAX;
+    assert_true(given > 0 && version < 2);
+    if (version) {
+      asked_from = at + reach <= asked_to ? asked_from : at + reach;
+      asked_to = at + given + reach;
+    }
+    for (uint64_t end = at + given; at < end; at++) {
+      bool is_served = at >= asked_from && at < asked_to;
+      now += version ? (is_served ? changed : unserved)
+                     : (is_served ? served : old);
+    }
+    l.done[version] += given;
+    word = cira_choice1_next(l.site, &p, UINT64_MAX);
+  }
+  assert_true(l.done[1] > 18000000);
+  free(l.site);
+}
+
 /* Nobody knows how often the loop runs; what remains is given back. */
 static void test_unknown(void **state) {
   (void)state;
@@ -265,11 +294,12 @@ static void test_threads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_faster),  cmocka_unit_test(test_short),
-      cmocka_unit_test(test_few),     cmocka_unit_test(test_floor),
-      cmocka_unit_test(test_warm),    cmocka_unit_test(test_long),
-      cmocka_unit_test(test_noise),   cmocka_unit_test(test_phases),
-      cmocka_unit_test(test_unknown), cmocka_unit_test(test_no_clock),
-      cmocka_unit_test(test_fixed),   cmocka_unit_test(test_threads)};
+      cmocka_unit_test(test_faster),   cmocka_unit_test(test_short),
+      cmocka_unit_test(test_few),      cmocka_unit_test(test_floor),
+      cmocka_unit_test(test_warm),     cmocka_unit_test(test_long),
+      cmocka_unit_test(test_noise),    cmocka_unit_test(test_phases),
+      cmocka_unit_test(test_reach),    cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_no_clock), cmocka_unit_test(test_fixed),
+      cmocka_unit_test(test_threads)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
