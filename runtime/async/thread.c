@@ -63,9 +63,17 @@ static void thread_end(void *record) {
   }
 }
 
-/* Only the forking thread lives on in a child. */
+/* Only the forking thread lives on in a child: all other records are free. */
 static void child_alone(void) {
   pthread_mutex_init(&threads.lock, NULL);
+  threads.idle_count = 0;
+  for (uint32_t i = 0; i < threads.made; i++) {
+    cira_thread_t *t = atomic_load(&threads.record[i]);
+    if (t != NULL && t != cira__this_thread) { /* NULL: it was being made */
+      atomic_store(&t->jobs, 0);
+      threads.idle[threads.idle_count++] = i;
+    }
+  }
   atomic_store(&threads.live, cira__this_thread != NULL);
   atomic_store(&cira__pressure, 0);
   atomic_store(&cira__ahead_sleepers, 0);

@@ -106,6 +106,21 @@ void cira_stream_forget(void) {
   pthread_mutex_unlock(&jumps.lock);
 }
 
+/* Tables that somebody was about to take or to clear are begun anew; their
+ * chunks are lost. */
+void cira__jumps_forked(void) {
+  if (!cira__forked_lock(&jumps.lock)) {
+    return;
+  }
+  jumps.spare = NULL;
+  for (uint32_t i = 0; i < TABLES; i++) {
+    jump_table_t *t = &jumps.table[i];
+    if (t->users == 0) {
+      *t = (jump_table_t){.chunk = t->chunk};
+    }
+  }
+}
+
 /* ---- finding --------------------------------------------------------------
  */
 

@@ -17,10 +17,16 @@
 #define IDLE_YIELDS 200u
 #define QUARANTINE 32u /* dead objects before the oldest lives again */
 
+typedef struct slab {
+  struct slab *next;
+  cira_stream_t stream[SLAB];
+} slab_t;
+
 static struct {
   pthread_mutex_t lock;
   cira_stream_t *oldest, *newest;
   uint32_t count;
+  _Atomic(slab_t *) slabs; /* all objects, dead and alive */
 } dead = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool cira__scratch_room(scratch_t *scratch, uint64_t bytes) {
@@ -61,16 +67,45 @@ static void dead_push(cira_stream_t *s) {
   dead.count++;
 }
 
+bool cira__forked_lock(pthread_mutex_t *lock) {
+  if (pthread_mutex_trylock(lock) == 0) {
+    pthread_mutex_unlock(lock);
+    return false;
+  }
+  pthread_mutex_init(lock, NULL);
+  return true;
+}
+
+/* In a forked child: helpers that ran ahead and other threads are not here. */
+static void child_alone(void) {
+  if (cira__forked_lock(&dead.lock)) { /* what was in the list stays unused */
+    dead.oldest = dead.newest = NULL;
+    dead.count = 0;
+  }
+  for (slab_t *slab = atomic_load(&dead.slabs); slab; slab = slab->next) {
+    for (uint32_t i = 0; i < SLAB; i++) {
+      atomic_store(&slab->stream[i].users, 0);
+      (void)cira__forked_lock(&slab->stream[i].lock);
+    }
+  }
+  cira__jumps_forked();
+}
+
 /* Lock held. */
 static void slab_add(void) {
-  cira_stream_t *slab = cira_far_local_alloc(SLAB * sizeof *slab);
+  slab_t *slab = cira_far_local_alloc(sizeof *slab);
   if (slab == NULL) {
     cira__misuse("no local memory for streams; give the process more");
   }
   for (uint32_t i = 0; i < SLAB; i++) {
-    pthread_mutex_init(&slab[i].lock, NULL);
-    dead_push(&slab[i]);
+    pthread_mutex_init(&slab->stream[i].lock, NULL);
+    dead_push(&slab->stream[i]);
   }
+  slab->next = atomic_load(&dead.slabs);
+  if (slab->next == NULL) {
+    pthread_atfork(NULL, NULL, child_alone);
+  }
+  atomic_store(&dead.slabs, slab); /* pairs with: child_alone */
 }
 
 static cira_stream_t *stream_new(stream_kind_t kind, int64_t count) {

@@ -165,6 +165,9 @@ static inline bool stream_is_seen(const cira_stream_t *s) {
 }
 
 /* stream.c */
+/* In a forked child: true when a thread that is not here had the lock, which is
+ * free now; what it guards may be half changed. */
+bool cira__forked_lock(pthread_mutex_t *lock);
 bool cira__scratch_room(scratch_t *scratch, uint64_t bytes);
 void cira__scratch_must(scratch_t *scratch, uint64_t bytes);
 static inline void lines_prefetch(const uint8_t *at, uint64_t bytes) {
@@ -231,6 +234,8 @@ jump_follow(jump_t *j, const uint8_t *p, uint32_t node_bytes, uint64_t window) {
   return e;
 }
 void cira__jump_close(jump_t *j, bool complete);
+/* In a forked child. */
+void cira__jumps_forked(void);
 
 /* tiled.c, frontier.c: ask for what lies ahead of `position`; true when there
  * may be more to ask for later. */

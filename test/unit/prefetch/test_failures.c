@@ -6,6 +6,7 @@
  * cannot come, CIRA_EXIT_MISUSE for a stream without memory. Nothing hangs.
  */
 #include "failing.h"
+#include "front.h"
 #include "place.h"
 
 #include <signal.h>
@@ -109,22 +110,6 @@ static void send_all_home(void) {
 
 /* ---- streams --------------------------------------------------------------
  */
-
-static void *peek(void *s, cira_abi_front_t *f) {
-  if (f->left == 0) {
-    cira_abi_stream_refill(s, f);
-  }
-  return f->data;
-}
-
-static void advance(void *s, cira_abi_front_t *f) {
-  if (f->left == 0) {
-    cira_abi_stream_skip(s, f);
-  } else {
-    f->data += f->step;
-    f->left--;
-  }
-}
 
 static void strided(int64_t stride) {
   int64_t count = (int64_t)WORDS / stride;

@@ -4,14 +4,13 @@
  * compiled code reads them (a front of its own) and by peek and advance:
  * test-streams PLACE.
  */
+#include "front.h"
 #include "place.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "space/space.h"
 
@@ -28,40 +27,6 @@ static void fill(void) {
   }
   memcpy(data, shadow, BYTES);
   place_send_home(data, BYTES);
-}
-
-/* ---- as compiled code does it ---------------------------------------------
- */
-
-static void *peek(void *s, cira_abi_front_t *f) {
-  if (f->left == 0) {
-    cira_abi_stream_refill(s, f);
-  }
-  return f->data;
-}
-
-static void advance(void *s, cira_abi_front_t *f) {
-  if (f->left == 0) {
-    cira_abi_stream_skip(s, f);
-  } else {
-    f->data += f->step;
-    f->left--;
-  }
-}
-
-static void chain_advance(void *s, cira_abi_front_t *f, int64_t link) {
-  if (f->left == 0) {
-    cira_abi_stream_skip(s, f);
-    return;
-  }
-  uint8_t *next = *(uint8_t **)(void *)(f->data + link);
-  if (next == f->cur + f->step && f->left > 1) {
-    f->cur += f->step;
-    f->data += f->step;
-    f->left--;
-  } else {
-    cira_abi_chain_next(s, f, next);
-  }
 }
 
 /* ---- strided --------------------------------------------------------------
@@ -665,76 +630,6 @@ static void test_known_chain_has_no_faults(void **state) {
   free(order);
 }
 
-#if !TSAN /* its runtime does not fork well with threads */
-/* Streams live on in parent and child, whatever becomes of the homes. */
-static pid_t far_fork(void) {
-  if (place_space() == NULL) {
-    return fork();
-  }
-  assert_int_equal(cira_space_fork_prepare(place_space()), CIRA_OK);
-  pid_t pid = fork();
-  if (pid == 0) {
-    if (cira_space_fork_child(place_space()) != CIRA_OK ||
-        cira_space_fork_finish(place_space()) != CIRA_OK) {
-      _exit(9);
-    }
-  } else {
-    cira_space_fork_parent(place_space(), pid > 0);
-  }
-  return pid;
-}
-
-static int stream_rest_wrong(void *s, cira_abi_front_t *f, int64_t k,
-                             int64_t end) {
-  for (; k < end; k++) {
-    if (memcmp(peek(s, f), shadow + k * 8, 8) != 0) {
-      return 1;
-    }
-    advance(s, f);
-  }
-  return 0;
-}
-
-#endif
-
-static void test_fork(void **state) {
-  (void)state;
-#if !TSAN
-  fill();
-  uint8_t *other = place_alloc(200 * 4096);
-  cira_abi_front_t f = {0};
-  int64_t n = BYTES / 8, at = 0;
-  void *s = cira_abi_stream_strided(data, 0, 1, n, 8, 0);
-  for (int round = 0; round < 12; round++) {
-    assert_int_equal(stream_rest_wrong(s, &f, at, at + 5000), 0);
-    at += 5000;
-    int64_t ticket = cira_abi_load_begin(data + BYTES - 8, 8);
-    pid_t pid = far_fork();
-    uint64_t got = 0;
-    if (ticket != 0) {
-      cira_abi_load_end(ticket, &got);
-    } else {
-      memcpy(&got, data + BYTES - 8, 8);
-    }
-    int wrong = memcmp(&got, shadow + BYTES - 8, 8) != 0;
-    if (pid == 0) {
-      wrong += stream_rest_wrong(s, &f, at, n);
-      cira_abi_stream_release(s);
-      _exit(wrong);
-    }
-    assert_int_equal(wrong, 0);
-    memset(other, round, 200 * 4096); /* pages come and go */
-    place_send_home(other, 200 * 4096);
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
-  }
-  assert_int_equal(stream_rest_wrong(s, &f, at, n), 0);
-  cira_abi_stream_release(s);
-  free(shadow);
-#endif
-}
-
 /* ---- misuse ---------------------------------------------------------------
  */
 
@@ -814,7 +709,6 @@ PLACE_TEST(test_edges)
 PLACE_TEST(test_hints)
 PLACE_TEST(test_no_faults)
 PLACE_TEST(test_known_chain_has_no_faults)
-PLACE_TEST(test_fork)
 
 int main(int argc, char **argv) {
   if (!place_choose(argc == 2 ? argv[1] : "none")) {
@@ -838,7 +732,6 @@ int main(int argc, char **argv) {
       PLACE_UNIT(test_hints),
       PLACE_UNIT(test_no_faults),
       PLACE_UNIT(test_known_chain_has_no_faults),
-      PLACE_UNIT(test_fork),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
