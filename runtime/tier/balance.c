@@ -235,6 +235,7 @@ static cira_status_t group_balance(group_t *g, uint64_t most,
 /* The node without processors that is farthest by the kernel's measure. */
 static uint32_t slowest_node(void) {
   uint32_t best = CIRA_TIER_LOCAL_ID;
+  pthread_mutex_lock(&T.table); /* a scan writes it anew */
   for (uint32_t i = 0; i < T.count; i++) {
     const cira_tier_info_t *t = &T.tier[i].info, *b = &T.tier[best].info;
     if (t->kind != CIRA_TIER_NODE || !t->memory_only || !t->usable) {
@@ -245,17 +246,20 @@ static uint32_t slowest_node(void) {
       best = i;
     }
   }
+  pthread_mutex_unlock(&T.table);
   return best;
 }
 
 /* How much of these zones local memory can have, by default. */
 static uint64_t default_limit(const group_t *g) {
   const cira_tier_info_t *t = &T.tier[CIRA_TIER_LOCAL_ID].info;
-  uint64_t here = t->free_bytes, keep = t->bytes / 8;
+  pthread_mutex_lock(&T.table);
+  uint64_t here = t->free_bytes, bytes = t->bytes, keep = bytes / 8;
+  pthread_mutex_unlock(&T.table);
   for (uint32_t i = 0; i < g->count; i++) {
     here += g->zone[i].local ? g->zone[i].bytes : 0;
   }
-  return t->bytes == 0 ? UINT64_MAX : here > keep ? here - keep : 0;
+  return bytes == 0 ? UINT64_MAX : here > keep ? here - keep : 0;
 }
 
 /* ---- a step ------------------------------------------------------------- */

@@ -294,6 +294,9 @@ static void block_forked(cira__block_t *b, void *context) {
 
 void cira__blocks_forked(bool child) {
   each_block(block_forked, &child);
+  if (child) { /* those who waited are not here, but it counts them */
+    arena.idle = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+  }
   for (uint32_t i = 0; i < T.count && child; i++) {
     if (T.tier[i].fd >= 0) {
       close(T.tier[i].fd); /* the mappings keep the parent's lock alive */

@@ -66,7 +66,7 @@ extern struct cira__tiers {
   pthread_mutex_t table, move;
   bool ready;
   cira__tier_t tier[CIRA_TIER_MAX];
-  uint32_t count;
+  _Atomic uint32_t count; /* read without lock; grows under `table` */
   uint64_t cpu_nodes[NODES_MAX / 64], memory_nodes[NODES_MAX / 64];
   uint32_t memory_node_count;
 } cira__tiers;

@@ -33,9 +33,11 @@ static void tier_note(const cira_tier_info_t *info) {
     if (T.count == CIRA_TIER_MAX) {
       return;
     }
-    t = &T.tier[T.count];
+    uint32_t id = T.count;
+    t = &T.tier[id];
     *t = (cira__tier_t){.fd = -1, .info = *info};
-    t->info.id = T.count++;
+    t->info.id = id;
+    T.count = id + 1; /* pairs with: those who look without lock */
   }
   /* Kind, name and node of a tier never change: they are read without lock. */
   cira_tier_info_t *had = &t->info;
