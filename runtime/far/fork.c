@@ -14,13 +14,14 @@
 
 static cira_space_t *watched;
 static bool registered;
-static cira_status_t status; /* of the last prepare; under fork's lock */
+static cira_status_t status; /* of the last prepare; under the heap's lock */
 
+/* The lock of the heap keeps `watched` as it is until the fork has ended. */
 static void before(void) {
+  cira_heap_fork_prepare();
   if (watched == NULL) {
     return;
   }
-  cira_heap_fork_prepare();
   status = cira_space_fork_prepare(watched);
   if (status != CIRA_OK) {
     cira__log(CIRA_LOG_ERROR,
@@ -30,16 +31,15 @@ static void before(void) {
 }
 
 static void parent(void) {
-  if (watched != NULL) {
-    if (status == CIRA_OK) {
-      cira_space_fork_parent(watched, true);
-    }
-    cira_heap_fork_parent();
+  if (watched != NULL && status == CIRA_OK) {
+    cira_space_fork_parent(watched, true);
   }
+  cira_heap_fork_parent();
 }
 
 static void child(void) {
   if (watched == NULL) {
+    cira_heap_fork_child();
     return;
   }
   if (status != CIRA_OK) {
@@ -65,6 +65,8 @@ cira_status_t cira__far_fork_watch(cira_space_t *s) {
     }
     registered = true;
   }
+  cira_heap_fork_prepare(); /* no fork is between its two steps */
   watched = s;
+  cira_heap_fork_parent();
   return CIRA_OK;
 }

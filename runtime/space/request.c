@@ -382,6 +382,7 @@ int cira_request_fd(void) {
     return -1;
   }
   uint64_t saved = cira__signals_block();
+  cira__pager_enter(s); /* no fork meanwhile: a child finds the lock free */
   cira__lock(&watch.lock);
   if (watch.fd == 0 || watch.space != s || watch.generation != s->generation) {
     if (watch.fd > 0) {
@@ -401,6 +402,7 @@ int cira_request_fd(void) {
   }
   int fd = watch.fd - 1;
   cira__unlock(&watch.lock);
+  cira__pager_leave(s);
   cira__signals_restore(saved);
   return fd;
 }

@@ -17,7 +17,7 @@
  * When the pager refuses, the fork cannot be stopped any more at that point:
  * the child ends at once without having run anything, and the caller gets -1.
  * vfork is left alone: its child shares the memory and the pager.
- * Threads: any; the C library serialises fork handlers.
+ * Threads: any; the space lets one thread at a time between its two steps.
  */
 #include <pthread.h>
 #include <pty.h>
@@ -31,7 +31,9 @@
 #include "heap/heap.h"
 #include "heap/preload/shim.h"
 
-static cira_status_t fork_status; /* of the last prepare; under fork's lock */
+/* Of this thread's last prepare: the C library holds no lock while it calls
+ * handlers, and _Fork calls none. */
+static __thread cira_status_t fork_status;
 static __thread bool fork_refused;
 
 static void fork_prepare_near(void) {
@@ -61,6 +63,8 @@ static void fork_child_near(void) {
     _exit(CIRA_EXIT_FAR); /* was never meant to be */
   }
   shim_guards_forget(); /* the child's pager has no pins */
+  shim_signals_child();
+  shim_stdio_child();
   shim_fds_reserve_low();
   cira_status_t status = cira_space_fork_child(cira__space);
   if (status != CIRA_OK) {

@@ -209,6 +209,8 @@ void shim_threads_count_hidden(void);
 
 /* signals.c */
 void shim_signals_init(void);
+void shim_signals_child(void);
+void shim_stdio_child(void);
 /* Gives the calling thread the alternate stack [base, base + bytes). */
 void shim_altstack_install(void *base, uint64_t bytes);
 /* True when p lies on the calling thread's alternate stack. */

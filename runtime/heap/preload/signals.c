@@ -97,6 +97,11 @@ static void die_by_signal(int signo, siginfo_t *info) {
   /* Pending now; taken when the handler returns to the interrupted code. */
 }
 
+/* In a forked child: a thread of the parent may have had the lock. */
+void shim_signals_child(void) {
+  memset(&program_lock, 0, sizeof program_lock);
+}
+
 static struct sigaction program_action_take(void) {
   uint64_t blocked = cira__signals_block();
   cira__lock(&program_lock);

@@ -322,6 +322,12 @@ typedef struct standin {
 static cira_lock_t standins_lock;
 static standin_t *standins;
 
+/* In a forked child: a thread of the parent may have had the lock; the list is
+ * whole at any time. */
+void shim_stdio_child(void) {
+  memset(&standins_lock, 0, sizeof standins_lock);
+}
+
 static void standin_drop(FILE *f) {
   uint64_t blocked = cira__signals_block();
   cira__lock(&standins_lock);
