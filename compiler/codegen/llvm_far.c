@@ -314,10 +314,40 @@ static MlirValue look_up(cira_far_loom_t *w, MlirValue address, bool strided) {
   return found;
 }
 
+/* A store that meets what a guarded walk reads at home: the rest of the block
+ * is read under its own addresses. */
+static void add_guards(cira_far_loom_t *w, const cira_far_access_t *a) {
+  cira_llvm_build_t *b = &w->b;
+  for (int i = 0; w->inner && i < w->inner->walk_count; i++) {
+    if (!w->inner->walks[i].guarded) {
+      continue;
+    }
+    MlirValue at = cast(w, "llvm.ptrtoint", now(w, a->address), w->i64);
+    MlirValue within = cira_llvm_compare(
+        b, cira_llvm_ult, cira_llvm_binary(b, "llvm.sub", at, w->low[i]),
+        w->span[i]);
+    MlirBlock hit = cira_llvm_block(b), rest = cira_llvm_block(b);
+    cira_llvm_cond_br(b, within, hit, 0, NULL, rest, 0, NULL);
+    b->at = hit;
+    cira_llvm_store(b, w->zero, w->delta_at[i]);
+    cira_llvm_br(b, rest, 0, NULL);
+    b->at = rest;
+  }
+}
+
+static MlirValue delta_of(cira_far_loom_t *w, int walk) {
+  return w->inner->walks[walk].guarded
+             ? cira_llvm_load(&w->b, w->i64, w->delta_at[walk])
+             : w->deltas[walk];
+}
+
 static void add_access(cira_far_loom_t *w, const cira_far_access_t *a) {
   bool walks = w->inner && a->inner == w->inner_index && a->walk >= 0;
   intptr_t operand = a->written ? 1 : 0;
-  if (!walks && a->way == cira_far_plain) {
+  if (a->written && !walks) {
+    add_guards(w, a);
+  }
+  if (!walks && (a->way == cira_far_plain || (w->near && !a->strided))) {
     add_clone(w, a->op);
     return;
   }
@@ -326,7 +356,7 @@ static void add_access(cira_far_loom_t *w, const cira_far_access_t *a) {
     return;
   }
   MlirValue address = now(w, a->address);
-  MlirValue to = walks ? moved(w, address, w->deltas[a->walk])
+  MlirValue to = walks ? moved(w, address, delta_of(w, a->walk))
                        : look_up(w, address, a->strided);
   mlirOperationSetOperand(add_clone(w, a->op), operand, to);
 }
@@ -475,8 +505,9 @@ static void add_walks(cira_far_loom_t *w, MlirValue walks) {
                     at);
     cira_llvm_store(b, cira__far_number(w, walk->stride),
                     cira_llvm_offset(b, at, walk_stride));
-    int64_t flags = walk->written ? INT64_C(1) << 32 : 0;
-    cira_llvm_store(b, cira__far_number(w, walk->bytes | flags),
+    int64_t flags =
+        (walk->written ? walk_writes : 0) | (walk->passed ? walk_passes : 0);
+    cira_llvm_store(b, cira__far_number(w, walk->bytes | flags << 32),
                     cira_llvm_offset(b, at, walk_element));
   }
 }
@@ -488,6 +519,12 @@ static void add_block_begin(cira_far_loom_t *w, MlirValue walks, MlirValue left,
   cira_llvm_build_t *b = &w->b;
   MlirValue arguments[] = {
       walks, cira_llvm_constant(b, w->i32, w->inner->walk_count), left};
+  for (int i = 0; i < w->inner->walk_count; i++) {
+    if (w->inner->walks[i].guarded) {
+      MlirValue at = cira_llvm_offset(b, walks, (int64_t)i * walk_bytes);
+      cira_llvm_store(b, cira_llvm_load(b, w->i64, at), w->low_at[i]);
+    }
+  }
   out[0] = cira__far_call(w, "cira_loop_walk", 3, arguments, w->i64);
   out[1] = cira_llvm_binary(b, "llvm.sub", left, out[0]);
   for (int i = 0; i < w->inner->walk_count; i++) {
@@ -512,6 +549,9 @@ static MlirValue in_one_page(cira_far_loom_t *w, MlirValue again) {
   MlirValue apart = w->zero;
   for (int i = 0; i < w->inner->walk_count; i++) {
     const cira_far_walk_t *walk = &w->inner->walks[i];
+    if (walk->passed) {
+      continue;
+    }
     MlirValue first = cast(w, "llvm.ptrtoint", now(w, walk->first), w->i64);
     MlirValue bytes = cira_llvm_binary(b, "llvm.mul", again,
                                        cira__far_number(w, walk->stride));
@@ -542,15 +582,26 @@ static void add_row(cira_far_loom_t *w, MlirValue again, MlirBlock run,
       cira_llvm_binary(b, "llvm.add", again, cira__far_number(w, 1));
   values[count + 1] = w->zero;
   for (int i = 0; i < w->inner->walk_count; i++) {
-    MlirValue home = is_home(w, now(w, w->inner->walks[i].first), &pages[i]);
+    const cira_far_walk_t *walk = &w->inner->walks[i];
+    values[count + 2 + i] = w->zero;
+    if (walk->passed) {
+      continue;
+    }
+    MlirValue first = now(w, walk->first), home = is_home(w, first, &pages[i]);
     values[count + 2 + i] = cira_llvm_select(b, home, w->delta, w->zero);
-    away = i ? cira_llvm_binary(b, "llvm.or", away, home) : home;
+    away = mlirValueIsNull(away) ? home
+                                 : cira_llvm_binary(b, "llvm.or", away, home);
+    if (walk->guarded) {
+      cira_llvm_store(b, cast(w, "llvm.ptrtoint", first, w->i64), w->low_at[i]);
+    }
   }
   intptr_t all = count + 2 + w->inner->walk_count;
   cira_llvm_cond_br(b, away, noting, 0, NULL, run, all, values);
   b->at = noting;
   for (int i = 0; i < w->inner->walk_count; i++) {
-    count_away(w, pages[i]);
+    if (!w->inner->walks[i].passed) {
+      count_away(w, pages[i]);
+    }
   }
   cira_llvm_br(b, run, all, values);
 }
@@ -591,6 +642,35 @@ static bool is_of_inner(const cira_far_loom_t *w, MlirBlock block) {
   return cira_far_contains(w->plan->loops, w->inner->loop, block);
 }
 
+/* How many arrays are looked up for a row. */
+static int row_walks(const cira_far_inner_t *inner) {
+  int count = 0;
+  for (int i = 0; i < inner->walk_count; i++) {
+    count += !inner->walks[i].passed;
+  }
+  return count;
+}
+
+/* What stores must not meet in a block of `iterations`. */
+static void begin_guards(cira_far_loom_t *w, MlirValue iterations) {
+  cira_llvm_build_t *b = &w->b;
+  for (int i = 0; i < w->inner->walk_count; i++) {
+    const cira_far_walk_t *walk = &w->inner->walks[i];
+    if (!walk->guarded) {
+      continue;
+    }
+    cira_llvm_store(b, w->deltas[i], w->delta_at[i]);
+    MlirValue first = cira_llvm_load(b, w->i64, w->low_at[i]);
+    MlirValue bytes = cira_llvm_binary(b, "llvm.mul", iterations,
+                                       cira__far_number(w, walk->stride));
+    w->low[i] = cira_llvm_binary(b, "llvm.sub", first,
+                                 cira__far_number(w, store_bytes_max - 1));
+    w->span[i] = cira_llvm_binary(
+        b, "llvm.add", bytes,
+        cira__far_number(w, store_bytes_max - 1 + walk->bytes));
+  }
+}
+
 /* ^run(arguments, iterations, those of later blocks, the arrays' deltas) */
 static MlirBlock add_run(cira_far_loom_t *w, const cira_far_inner_t *inner) {
   MlirBlock run = cira_llvm_block(&w->b);
@@ -623,7 +703,8 @@ static void build_inner(cira_far_loom_t *w, int index, const MlirBlock *entries,
                                       cira__far_number(w, iterations_min - 1)),
                     start, 0, NULL, row, 0, NULL);
   b->at = row;
-  if (writes(inner) || inner->walk_count > row_walks_max) {
+  if (writes(inner) || row_walks(inner) > row_walks_max ||
+      row_walks(inner) == 0) {
     cira_llvm_br(b, each, count, values);
   } else {
     add_row(w, again, run, each, count, values);
@@ -663,6 +744,7 @@ static void build_inner(cira_far_loom_t *w, int index, const MlirBlock *entries,
   for (int i = 0; i < inner->walk_count; i++) {
     w->deltas[i] = values[count + 2 + i];
   }
+  begin_guards(w, values[count]);
   cira_llvm_br(b, header, count + 1, values);
   map_arguments(w, inner->header, header);
   map_set(w, inner->header.ptr, header.ptr);
@@ -711,41 +793,87 @@ static void declare(const cira_far_loom_t *w) {
   }
 }
 
-void cira_far_build(const cira_far_plan_t *plan, int64_t iterations_min) {
+/* A version of the nest, with its blocks. */
+typedef struct {
+  cira_far_loom_t w;
+  MlirBlock entries[cira_far_inner_max];
+  MlirBlock first;
+} version_t;
+
+static cira_far_loom_t begin_loom(const cira_far_plan_t *plan) {
   cira_far_loom_t w = {.plan = plan,
                        .b = cira_llvm_build_in(plan->loops->function)};
   w.i64 = cira_llvm_int(&w.b, 64);
   w.i32 = cira_llvm_int(&w.b, 32);
   w.i1 = cira_llvm_int(&w.b, 1);
   w.ptr = cira_llvm_ptr(&w.b);
-  map_grow(&w);
-  declare(&w);
-  w.view = cira_llvm_room(&w.b, view_bytes);
-  MlirBlock header = plan->blocks[0];
-  MlirBlock entries[cira_far_inner_max];
+  return w;
+}
+
+/* Room in the function's frame, for all versions. */
+static void make_room(cira_far_loom_t *w) {
+  const cira_far_plan_t *plan = w->plan;
+  w->view = cira_llvm_room(&w->b, view_bytes);
+  if (plan->inner_count) {
+    w->walks = cira_llvm_room(&w->b, (int64_t)cira_far_walks_max * walk_bytes);
+  }
+  for (int i = 0; i < plan->inner_count; i++) {
+    for (int k = 0; k < plan->inner[i].walk_count; k++) {
+      if (plan->inner[i].walks[k].guarded && mlirValueIsNull(w->low_at[k])) {
+        w->low_at[k] = cira_llvm_room(&w->b, 8);
+        w->delta_at[k] = cira_llvm_room(&w->b, 8);
+      }
+    }
+  }
+}
+
+/* The blocks of a version, empty. */
+static void version_begin(version_t *v) {
+  cira_far_loom_t *w = &v->w;
+  const cira_far_plan_t *plan = w->plan;
   MlirValue values[operands_max];
+  map_grow(w);
   for (int i = 0; i < plan->block_count; i++) {
-    MlirBlock copy = cira_llvm_block(&w.b);
-    add_arguments(&w, copy, plan->blocks[i]);
-    map_set(&w, plan->blocks[i].ptr, copy.ptr);
-    map_arguments(&w, plan->blocks[i], copy);
+    MlirBlock copy = cira_llvm_block(&w->b);
+    add_arguments(w, copy, plan->blocks[i]);
+    map_set(w, plan->blocks[i].ptr, copy.ptr);
+    map_arguments(w, plan->blocks[i], copy);
   }
   for (int i = 0; i < plan->inner_count; i++) {
-    entries[i] = cira__far_block_like(&w, plan->inner[i].header, values);
+    v->entries[i] = cira__far_block_like(w, plan->inner[i].header, values);
   }
-  int whole = inner_of(plan, header);
-  cira__far_add_choice(&w, header,
-                       whole < 0 ? block_now(&w, header) : entries[whole]);
+  int whole = inner_of(plan, plan->blocks[0]);
+  v->first = whole < 0 ? block_now(w, plan->blocks[0]) : v->entries[whole];
+}
+
+static void version_fill(version_t *v, int64_t iterations_min) {
+  const cira_far_plan_t *plan = v->w.plan;
   for (int i = 0; i < plan->block_count; i++) {
-    fill_block(&w, plan->blocks[i], entries);
+    fill_block(&v->w, plan->blocks[i], v->entries);
   }
-  MlirValue walks =
-      plan->inner_count
-          ? cira_llvm_room(&w.b, (int64_t)cira_far_walks_max * walk_bytes)
-          : (MlirValue){NULL};
   for (int i = 0; i < plan->inner_count; i++) {
-    build_inner(&w, i, entries, iterations_min, walks);
+    build_inner(&v->w, i, v->entries, iterations_min, v->w.walks);
   }
-  cira__far_change_old(&w);
-  free(w.map);
+  free(v->w.map);
+}
+
+void cira_far_build(const cira_far_plan_t *plan, int64_t iterations_min) {
+  version_t *v = cira__far_checked(calloc(2, sizeof *v));
+  v[0].w = begin_loom(plan);
+  declare(&v[0].w);
+  make_room(&v[0].w);
+  v[1].w = v[0].w;
+  v[1].w.near = true;
+  version_begin(&v[0]);
+  if (plan->near) {
+    version_begin(&v[1]);
+  }
+  cira__far_add_choice(&v[0].w, plan->blocks[0], v[0].first,
+                       plan->near ? &v[1].w : NULL, v[1].first);
+  version_fill(&v[0], iterations_min);
+  if (plan->near) {
+    version_fill(&v[1], iterations_min);
+  }
+  cira__far_change_old(&v[0].w);
+  free(v);
 }

@@ -7,6 +7,8 @@
  *   nest:   as the old one, each access by its way (below)
  *   walk:   a third version of innermost loops that pass through arrays, for
  *           enough iterations: in blocks, each array at a distance of its own
+ *   near:   the nest once more, where it has both: what is walked as above, all
+ *           other accesses as they are (answer 2)
  *
  * The old nest stays but for its ways out, which call cira_loop_end where it is
  * timed; those of the new one always do. If a nest deals out its iterations,
@@ -46,6 +48,8 @@ typedef struct cira_far_walk {
   MlirValue address;
   int64_t stride, bytes;
   bool written;
+  bool passed;  /* accessed under its own addresses */
+  bool guarded; /* stores of the loop may meet it: each is looked at */
 } cira_far_walk_t;
 
 /* An innermost loop with a version in blocks. */
@@ -66,6 +70,7 @@ typedef struct cira_far_plan {
   int access_count;
   cira_far_inner_t inner[cira_far_inner_max];
   int inner_count;
+  bool near;       /* there is a version in which only walks find pages */
   bool deals;      /* iterations of the nest are counted and dealt out */
   MlirValue again; /* otherwise: those after the first, if known; or null */
 } cira_far_plan_t;

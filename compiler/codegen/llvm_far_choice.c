@@ -94,14 +94,24 @@ void cira__far_change_old(cira_far_loom_t *w) {
   }
 }
 
-/* Builds the choice between the old nest and `into`. */
-void cira__far_add_choice(cira_far_loom_t *w, MlirBlock header,
-                          MlirBlock into) {
+/* Where a new version begins. */
+static MlirBlock add_beginning(cira_far_loom_t *w, MlirBlock into,
+                               intptr_t count, const MlirValue *values) {
+  MlirBlock at = w->b.at, begin = cira_llvm_block(&w->b);
+  w->b.at = begin;
+  load_view(w);
+  cira_llvm_br(&w->b, into, count, values);
+  w->b.at = at;
+  return begin;
+}
+
+void cira__far_add_choice(cira_far_loom_t *w, MlirBlock header, MlirBlock into,
+                          cira_far_loom_t *near, MlirBlock near_into) {
   cira_llvm_build_t *b = &w->b;
   MlirValue values[operands_max];
   intptr_t count = mlirBlockGetNumArguments(header);
   w->choice = cira__far_block_like(w, header, values);
-  MlirBlock ask = cira_llvm_block(b), begin = cira_llvm_block(b);
+  MlirBlock ask = cira_llvm_block(b);
   redirect(w, header, w->choice);
   b->at = w->choice;
   cira_llvm_store(b, cira__far_number(w, 0),
@@ -123,12 +133,25 @@ void cira__far_add_choice(cira_far_loom_t *w, MlirBlock header,
                        : cira_llvm_binary(b, "llvm.add", w->plan->again,
                                           cira__far_number(w, 1));
   cira_llvm_store(b, work, cira_llvm_offset(b, w->view, view_work));
+  if (near) {
+    int64_t flags = timed_near | (w->plan->deals ? timed_deals : 0);
+    cira_llvm_store(b, cira__far_number(w, flags),
+                    cira_llvm_offset(b, w->view, view_timed));
+  }
   MlirValue answer = cira__far_call(w, "cira_loop_begin", 1, &w->view, w->i32);
+  if (near) {
+    MlirBlock other = cira_llvm_block(b);
+    near->choice = w->choice;
+    cira_llvm_cond_br(
+        b,
+        cira_llvm_compare(b, cira_llvm_eq, answer,
+                          cira_llvm_constant(b, w->i32, answer_near)),
+        add_beginning(near, near_into, count, values), 0, NULL, other, 0, NULL);
+    b->at = other;
+  }
   cira_llvm_cond_br(b,
                     cira_llvm_compare(b, cira_llvm_ne, answer,
                                       cira_llvm_constant(b, w->i32, 0)),
-                    begin, 0, NULL, header, count, values);
-  b->at = begin;
-  load_view(w);
-  cira_llvm_br(b, into, count, values);
+                    add_beginning(w, into, count, values), 0, NULL, header,
+                    count, values);
 }

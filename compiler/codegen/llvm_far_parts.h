@@ -28,7 +28,13 @@ enum {
   walk_stride = 8,
   walk_element = 16, /* bytes and flags, as one word */
   walk_delta = 24,
+  walk_writes = 1, /* flags */
+  walk_passes = 2,
+  timed_near = 2, /* before: an answer of 2 is understood */
+  timed_deals = 4,
+  answer_near = 2,
   page_log2 = 12,
+  store_bytes_max = 8,
   row_walks_max = 4, /* arrays of a row that are looked up once */
   row_least = 4,     /* iterations for which that is worth it */
   operands_max = cira_far_arguments_max + 1,
@@ -54,7 +60,12 @@ typedef struct cira_far_loom {
   const cira_far_inner_t *inner;
   int inner_index;
   MlirValue deltas[cira_far_walks_max];
-  MlirBlock choice; /* in front of both versions */
+  /* of guarded walks: where the delta is kept, what the block covers */
+  MlirValue delta_at[cira_far_walks_max], low_at[cira_far_walks_max];
+  MlirValue low[cira_far_walks_max], span[cira_far_walks_max];
+  MlirValue walks;  /* room for the runtime's walks */
+  bool near;        /* this version leaves alone what does not walk */
+  MlirBlock choice; /* in front of all versions */
 } cira_far_loom_t;
 
 /* ---- in llvm_far.c --------------------------------------------------------
@@ -85,8 +96,10 @@ bool cira__far_is_counted(const cira_far_loom_t *w, MlirOperation op);
 /* ---- in llvm_far_choice.c -------------------------------------------------
  */
 
-/* Builds the choice between the old nest and `into`. */
-void cira__far_add_choice(cira_far_loom_t *w, MlirBlock header, MlirBlock into);
+/* Builds the choice between the old nest and the new ones, which begin with
+ * `into`; near: NULL if there is none. */
+void cira__far_add_choice(cira_far_loom_t *w, MlirBlock header, MlirBlock into,
+                          cira_far_loom_t *near, MlirBlock near_into);
 
 /* The old nest tells when it ends, and counts. */
 void cira__far_change_old(cira_far_loom_t *w);

@@ -568,7 +568,13 @@ def CiraLlvmFar : Pass<"cira-llvm-far"> {
     many iterations each array has at one distance from its addresses, and the
     loop over these is the old one but for that distance. Arrays that are
     written take part if all that the loop accesses does; those that are read,
-    if nothing in the loop may write there.
+    if nothing in the loop may write there, or if each store (four at most) can
+    be compared with the block first: one that meets it ends reading at home for
+    the rest of the block. Other arrays that are written in order stay where
+    they are, and only tell the runtime what comes and what is over.
+
+    Where a nest has walks and accesses by any other address, there is a third
+    version (answer 2 of `cira_loop_begin`), in which only walks find pages.
 
     If such a loop writes nothing and has 4 to 255 iterations, whose arrays, at
     most four, lie in one page each, these are looked up once.

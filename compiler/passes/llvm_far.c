@@ -22,6 +22,8 @@ enum {
   iterations_min = 256,
   /* A loop of so few iterations, with none inside, is over too soon. */
   trips_min = 64,
+  /* Each costs a comparison for each array that it might meet. */
+  guarded_stores_max = 4,
   depth_max = 16
 };
 
@@ -142,50 +144,84 @@ static bool all_walk(const cira_far_plan_t *plan, int64_t loop) {
 /* Adds the array of an access to the loop's, unless it is there; -1: no room,
  * or nobody knows where it begins. */
 static int walk_of(cira_far_inner_t *inner, const cira_far_access_t *a,
-                   MlirValue first) {
+                   MlirValue first, bool passed, bool guarded) {
   int64_t stride = 0;
   cira__fact_number(a->op, "stride_bytes", &stride);
   for (int i = 0; i < inner->walk_count; i++) {
     cira_far_walk_t *w = &inner->walks[i];
-    if (mlirValueEqual(w->address, a->address) && w->bytes == a->bytes) {
-      w->written |= a->written;
+    if (mlirValueEqual(w->address, a->address) && w->bytes == a->bytes &&
+        w->passed == passed) {
+      w->written |= a->written && !passed;
+      w->guarded |= guarded;
       return i;
     }
+  }
+  if (guarded && stride < 0) {
+    return -1;
   }
   if (inner->walk_count == cira_far_walks_max || stride == 0 ||
       stride % a->bytes != 0) {
     return -1;
   }
-  inner->walks[inner->walk_count] = (cira_far_walk_t){.first = first,
-                                                      .address = a->address,
-                                                      .stride = stride,
-                                                      .bytes = a->bytes,
-                                                      .written = a->written};
+  inner->walks[inner->walk_count] =
+      (cira_far_walk_t){.first = first,
+                        .address = a->address,
+                        .stride = stride,
+                        .bytes = a->bytes,
+                        .written = a->written && !passed,
+                        .passed = passed,
+                        .guarded = guarded};
   return inner->walk_count++;
+}
+
+/* Can each store of the loop be looked at before it is done? */
+static bool stores_are_known(const cira_far_plan_t *plan, int64_t loop) {
+  int stores = 0;
+  for (int i = 0; i < plan->block_count; i++) {
+    MlirOperation op = mlirBlockGetFirstOperation(plan->blocks[i]);
+    for (; cira_far_contains(plan->loops, loop, plan->blocks[i]) &&
+           !mlirOperationIsNull(op);
+         op = mlirOperationGetNextInBlock(op)) {
+      int at = cira_far_find(plan, op);
+      const cira_far_access_t *a = at < 0 ? NULL : &plan->accesses[at];
+      if (a ? a->written && (!a->bytes || cira__fact_has(op, "special"))
+            : !is_harmless(op)) {
+        return false;
+      }
+      stores += a && a->written;
+    }
+  }
+  return stores <= guarded_stores_max;
 }
 
 /* Gives the accesses of the loop their walks; false: not all have one. */
 static bool add_walks(cira_far_plan_t *plan, cira_far_inner_t *inner,
                       bool lends) {
-  bool all = true;
+  bool all = true, known = !lends && stores_are_known(plan, inner->loop);
   for (int i = 0; i < plan->access_count; i++) {
     cira_far_access_t *a = &plan->accesses[i];
     int64_t number, apart;
     if (cira__loop_of(a->op) != inner->loop || is_near(a->address)) {
       continue;
     }
-    bool may = lends || (!a->written &&
-                         cira__fact_number(a->op, "unwritten_in", &apart));
+    bool passed = !lends && a->written;
+    bool guarded = !lends && !a->written &&
+                   !cira__fact_number(a->op, "unwritten_in", &apart);
     MlirOperation marker = {NULL};
-    if (may && a->bytes && !cira__fact_has(a->op, "special") &&
+    if ((!guarded || known) && a->bytes && !cira__fact_has(a->op, "special") &&
         cira__fact_number(a->op, "walk", &number)) {
       marker = find_marker(plan->loops, "cira.first", number);
     }
+    int walk = -1;
     if (!mlirOperationIsNull(marker)) {
-      a->inner = plan->inner_count;
-      a->walk = walk_of(inner, a, mlirOperationGetOperand(marker, 1));
+      walk = walk_of(inner, a, mlirOperationGetOperand(marker, 1), passed,
+                     guarded);
     }
-    all &= a->walk >= 0;
+    if (walk >= 0 && !passed) {
+      a->inner = plan->inner_count;
+      a->walk = walk;
+    }
+    all &= walk >= 0;
   }
   return all;
 }
@@ -368,6 +404,17 @@ static void plan_deal(cira_far_plan_t *plan) {
   }
 }
 
+/* Is there an access that is looked up wherever it is? */
+static bool is_found_elsewhere(const cira_far_plan_t *plan) {
+  for (int i = 0; i < plan->access_count; i++) {
+    const cira_far_access_t *a = &plan->accesses[i];
+    if (a->way == cira_far_found && !a->strided && a->walk < 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* Changes loop `number`; false if it stays, so that those inside may be changed
  * by themselves. */
 static bool change(cira_far_plan_t *plan) {
@@ -399,6 +446,7 @@ static bool change(cira_far_plan_t *plan) {
     return false;
   }
   plan_deal(plan);
+  plan->near = walks && is_found_elsewhere(plan);
   cira__remark(at, pass_name,
                "a version for far memory: %d accesses find their pages, %d "
                "arrays are walked in blocks of pages",

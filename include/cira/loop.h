@@ -50,14 +50,20 @@ typedef struct {
                      for each of an inner loop of known length; one that finds 0
                      or less in front of an iteration ends, and begins anew */
   uint64_t work;  /* set before it begins: iterations, if not counted; or 0 */
-  uint64_t timed; /* set to 0 before it begins; 1: the end must be told */
+  uint64_t timed; /* set before it begins: 0, or flags below; then 1: the end
+                     must be told */
   uint64_t reserved[3]; /* the runtime's */
 } cira_loop_view_t;
+
+#define CIRA_LOOP_NEAR UINT32_C(2)  /* there is a version for this answer */
+#define CIRA_LOOP_DEALS UINT32_C(4) /* the loop counts `left` down */
 
 /* Begins a loop, or its next iterations.
  *   view  the caller's, `work` and `timed` set; filled in if the answer is 1,
  *         `left` and `timed` otherwise, too.
- * Returns 1 to find far bytes where they are; 0 for plain accesses: all far
+ * Returns 1 to find far bytes where they are; CIRA_LOOP_NEAR, if that was in
+ *   `timed`, to do so for walks only, all others being plain accesses, as
+ *   1 otherwise; 0 for plain accesses: all far
  *   pages are here, their home cannot be read in place, or the loop (known by
  *   where it calls from) was faster so when it last ran, or is to be tried.
  *   cira_loop_end must follow unless `timed` is 0.

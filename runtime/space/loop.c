@@ -81,9 +81,11 @@ static __thread struct {
   UINT64_C(2500) /* what a page away would have cost as a fault                \
                   */
 #define AWAY_BYTES (CIRA_PAGE_BYTES / 2) /* and so many that were walked */
+#define SOON_ITERATIONS 65536u           /* even if each of them faults */
 #define FILL_PAGE_NS UINT64_C(8000)      /* to bring it, and push one out */
 
 static __thread cira__loop_site_t site[SITES];
+static __thread uint64_t wait_before; /* of faults, when a loop began last */
 
 void cira__loops_forget(void) {
   memset(site, 0, sizeof site);
@@ -144,41 +146,71 @@ static uint64_t now(const cira_space_t *s, bool own) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* What the end must know of a turn: in reserved[1], above it the site. */
+enum {
+  TURN_FINDS = 1,
+  TURN_LONG = 2,
+  TURN_VIEW = 4,  /* holds homes */
+  TURN_TIMED = 8, /* otherwise the end is not told but for that */
+  TURN_BITS = 4
+};
+
+static uint64_t waited(const cira_space_t *s) {
+  return __atomic_load_n(&s->stats->wait_ns, __ATOMIC_RELAXED);
+}
+
 uint32_t cira_loop_begin(cira_loop_view_t *view) {
   cira_space_t *s = cira__space;
   uintptr_t loop = (uintptr_t)__builtin_return_address(0);
   uint32_t at = site_of(loop);
+  bool near = (view->timed & CIRA_LOOP_NEAR) != 0;
+  bool soon = (view->timed & CIRA_LOOP_DEALS) != 0 ||
+              (view->work != 0 && view->work < SOON_ITERATIONS);
   view->left = INT64_MAX;
+  view->timed = 0;
   if (s == NULL || !s->direct ||
       !atomic_load_explicit(&s->any_managed, memory_order_acquire)) {
     return 0;
   }
-  cira__loop_turn_t turn = cira__loop_turn(&site[at], loop);
-  if (!turn.timed || (turn.finds && !view_fill(s, loop, view))) {
+  cira__loop_turn_t turn = cira__loop_turn(&site[at], loop, near && soon);
+  bool viewed = (turn.finds || near) && view_fill(s, loop, view);
+  if (viewed ? false : turn.finds || !turn.timed) {
     return 0;
   }
-  view->left = turn.left;
+  view->left = turn.timed ? turn.left : INT64_MAX;
   view->timed = 1;
   view->reserved[0] = (uint64_t)turn.left;
-  view->reserved[1] = (uint64_t)at << 2 | (turn.is_long ? 2 : 0) | turn.finds;
-  view->reserved[2] = now(s, turn.is_long);
-  return turn.finds;
+  view->reserved[1] = (uint64_t)at << TURN_BITS |
+                      (turn.finds ? TURN_FINDS : 0) |
+                      (turn.is_long ? TURN_LONG : 0) |
+                      (viewed ? TURN_VIEW : 0) | (turn.timed ? TURN_TIMED : 0);
+  view->reserved[2] = turn.timed ? now(s, turn.is_long) : 0;
+  wait_before = waited(s);
+  return turn.finds ? 1 : viewed ? CIRA_LOOP_NEAR : 0;
 }
 
 void cira_loop_end(const cira_loop_view_t *view) {
   cira_space_t *s = cira__space;
-  uint32_t at = (uint32_t)(view->reserved[1] >> 2) % SITES;
-  bool finds = view->reserved[1] & 1;
+  uint32_t at = (uint32_t)(view->reserved[1] >> TURN_BITS) % SITES;
+  uint64_t turn = view->reserved[1];
+  bool finds = (turn & TURN_FINDS) != 0;
   if (s == NULL) {
     return;
   }
+  if ((turn & TURN_VIEW) != 0) {
+    atomic_fetch_sub(&s->holds, 1);
+  }
+  if ((turn & TURN_TIMED) == 0) {
+    return;
+  }
   cira__loop_run_t run = {
-      .ns = now(s, view->reserved[1] & 2) - view->reserved[2],
+      .ns = now(s, (turn & TURN_LONG) != 0) - view->reserved[2],
       .work = view->reserved[0] - (uint64_t)view->left + view->work,
+      .cut = view->left <= 0,
+      .wait_ns = waited(s) - wait_before,
       .trial_ns = s->local_pages * FILL_PAGE_NS,
   };
   if (finds) {
-    atomic_fetch_sub(&s->holds, 1);
     run.away_ns = (view->away + block.away / AWAY_BYTES) * AWAY_NS;
     block.away = 0;
   }

@@ -10,11 +10,12 @@ enum {
   CALLS_NS = 100,     /* of a run, beside what is timed */
   LONG_NS = 50000,
   LEFT_FIRST = 256,
-  PRICE = 4,      /* trials of plain take this part of the time at most */
-  DOUBLINGS = 6,  /* of that, after trials that failed */
-  AGAIN = 256,    /* periods of plain between trials of looking up */
-  RESTS = 31,     /* runs in a row that are not timed, at most */
-  IDLE_PART = 40, /* less of the time than this part away is nothing */
+  PRICE = 4,       /* trials of plain take this part of the time at most */
+  DOUBLINGS = 6,   /* of that, after trials that failed */
+  AGAIN = 256,     /* periods of plain between trials of looking up */
+  RESTS = 31,      /* runs in a row that are not timed, at most */
+  IDLE_PART = 40,  /* less of the time than this part away is nothing */
+  FAULTS_PART = 8, /* less of the time than this part for faults is nothing */
   MUCH_SLOWER = 2,
   TRIALS = 6 /* of looking up, and as many of plain */
 };
@@ -31,7 +32,7 @@ static bool is_finding(const cira__loop_site_t *t) {
 static void enter(cira__loop_site_t *t, loop_state_t state) {
   t->state = state;
   t->periods = t->runs = 0;
-  t->ns = t->work = t->away_ns = t->bank_ns = 0;
+  t->ns = t->work = t->away_ns = t->wait_ns = t->bank_ns = 0;
   for (int i = 0; i < 2; i++) {
     t->turns[i] = 0;
     t->sum[i] = t->most[i] = 0;
@@ -50,9 +51,11 @@ static int64_t left_of(const cira__loop_site_t *t) {
   return rate == 0 ? LEFT_FIRST : (int64_t)(ns * 256 / rate + 1);
 }
 
-cira__loop_turn_t cira__loop_turn(cira__loop_site_t *t, uintptr_t loop) {
+cira__loop_turn_t cira__loop_turn(cira__loop_site_t *t, uintptr_t loop,
+                                  bool near) {
   if (t->loop != loop) {
-    *t = (cira__loop_site_t){.loop = loop};
+    *t = (cira__loop_site_t){.loop = loop,
+                             .state = near ? PLAIN_STAYS : FAR_STAYS};
   }
   if (t->rests > 0) {
     t->rests--;
@@ -113,13 +116,25 @@ static void plain_tried(cira__loop_site_t *t, uint64_t rate,
   }
 }
 
+/* Have faults taken so long that looking up would have been better, whatever it
+ * costs? Not those that fill the local memory once. */
+static bool is_drowned(const cira__loop_site_t *t, uint64_t trial_ns) {
+  return t->wait_ns >= trial_ns / 2 && t->wait_ns * 2 > t->bank_ns;
+}
+
 static void plain_stays(cira__loop_site_t *t, const cira__loop_run_t *period) {
   uint64_t now = typical(t);
-  bool slower = now > t->known[0] + t->known[0] / 2;
+  bool slower = t->known[0] != 0 && now > t->known[0] + t->known[0] / 2;
+  bool faults = t->wait_ns * FAULTS_PART >= t->bank_ns;
+  if (t->known[1] == 0 && is_drowned(t, period->trial_ns)) {
+    enter(t, FAR_STAYS);
+    return;
+  }
+  t->known[0] = t->known[0] == 0 ? now : t->known[0];
   if (slower || t->bank_ns >= AGAIN * period->ns << doublings(t->holds)) {
     t->holds = slower ? 0 : t->holds + 1;
     t->known[0] = now;
-    enter(t, FAR_TRIED);
+    enter(t, faults ? FAR_TRIED : PLAIN_STAYS);
   }
 }
 
@@ -153,7 +168,8 @@ void cira__loop_ran(cira__loop_site_t *t, bool finds, cira__loop_run_t run) {
   t->ns += run.ns + CALLS_NS;
   t->work += run.work > 0 ? run.work : 1;
   t->away_ns += run.away_ns;
-  t->rests = rests_after(t, run.ns);
+  t->wait_ns += run.wait_ns;
+  t->rests = run.cut ? 0 : rests_after(t, run.ns);
   if (t->ns < PERIOD_NS) {
     return;
   }

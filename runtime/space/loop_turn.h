@@ -15,7 +15,10 @@
  *                when it gets slower than it was
  *   FAR_TRIED    for a few periods, mixed with plain ones
  *
- * A trial of plain that failed makes the next one dearer, twice each time.
+ * A trial of plain that failed makes the next one dearer, twice each time. All
+ * that looking up can save is faults: plain stays where they take little of the
+ * time. A loop that walks in its plain version, too, begins with that: what
+ * streams does not fault.
  *
  * Invariant: no result depends on anything here.
  * Threads: a site belongs to one.
@@ -44,6 +47,7 @@ typedef struct {
   uint32_t runs;                    /* of the period at work */
   bool is_long;                     /* runs last long enough for a slow clock */
   uint64_t ns, work, away_ns;       /* of the period at work */
+  uint64_t wait_ns;                 /* of this state */
   uint64_t rates[CIRA__LOOP_RATES]; /* of the last periods */
   uint64_t known[2];                /* plain, looking up; 0: unknown */
   uint64_t bank_ns;                 /* spent in this state */
@@ -62,11 +66,15 @@ typedef struct {
   uint64_t ns;
   uint64_t work;     /* iterations; 0: not counted */
   uint64_t away_ns;  /* faults that it has saved */
+  uint64_t wait_ns;  /* of faults */
   uint64_t trial_ns; /* what filling the local memory takes */
+  bool cut;          /* it goes on: what was dealt out is done */
 } cira__loop_run_t;
 
-/* The next turn of the loop that calls from there. */
-cira__loop_turn_t cira__loop_turn(cira__loop_site_t *t, uintptr_t loop);
+/* The next turn of the loop that calls from there; `near`: its plain version
+ * finds what it walks, and it may change soon. */
+cira__loop_turn_t cira__loop_turn(cira__loop_site_t *t, uintptr_t loop,
+                                  bool near);
 
 /* A turn has ended. */
 void cira__loop_ran(cira__loop_site_t *t, bool finds, cira__loop_run_t run);

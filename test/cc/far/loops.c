@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Loops over the heap for cira-cc -fcira=far: arrays that are walked up, down,
- * by fields and in place, that overlap, indices, rows, lists, early ends, and
- * halves of one array in two threads. Prints checksums.
- *   loops ELEMENTS ROUNDS
+ * by fields and in place, that overlap, that are written where they are read,
+ * indices, rows, lists, early ends, and halves of one array in two threads.
+ * Prints checksums. loops ELEMENTS ROUNDS
  */
 #include <pthread.h>
 #include <signal.h>
@@ -85,6 +85,51 @@ LOOP static size_t choose(uint32_t *out, const uint64_t *v,
 LOOP static void permute(uint32_t *a, const uint32_t *index, size_t n) {
   for (size_t i = 0; i < n; i++) {
     a[index[i]] = a[i] ^ index[i];
+  }
+}
+
+/* Stores of bytes, and of more than an element, into what is read. */
+LOOP static void nibble(uint8_t *in, const uint32_t *index, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    in[(size_t)index[i] * 4] ^= 1;
+  }
+}
+
+typedef uint64_t __attribute__((may_alias)) wide_t;
+
+LOOP static void widen(wide_t *in, const uint16_t *index, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    in[index[i]] += UINT64_C(1) << 48;
+  }
+}
+
+/* Rows whose entries change while they are read. */
+LOOP static uint64_t settle(const uint32_t *row, uint32_t *column, uint32_t *to,
+                            size_t n) {
+  uint64_t changes = 0;
+  for (size_t u = 0; u < n; u++) {
+    for (uint32_t e = row[u]; e < row[u + 1]; e++) {
+      uint32_t v = column[e];
+      if (to[v] > to[u]) {
+        to[v] = to[u];
+        changes++;
+      }
+    }
+  }
+  return changes;
+}
+
+/* What is written passes by; where it is from is anywhere. */
+LOOP static void place(uint64_t *to, const uint64_t *v, const uint32_t *index,
+                       size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    to[i] = v[index[i]] + i;
+  }
+}
+
+LOOP static void place_down(uint16_t *to, const uint32_t *index, size_t n) {
+  for (size_t i = n; i-- > 0;) {
+    to[i] = (uint16_t)(index[index[i]] + to[i]);
   }
 }
 
@@ -199,6 +244,8 @@ int main(int argc, char **argv) {
   uint64_t *v = calloc(2 * n, 8);
   uint32_t *index = calloc(n, 4), *a = calloc(n, 4), *b = calloc(2 * n, 4);
   uint32_t *row = calloc(n + 1, 4), *counts = calloc(2 * n, 4);
+  uint16_t *halves = calloc(4 * n + (4u << 16), 2);
+  uint32_t *a_index = calloc(n, 4), *steps = calloc(n + 1, 4);
   struct node *nodes = calloc(n, sizeof *nodes), *head = NULL;
   uint8_t *small = calloc(n, 1), *other = calloc(n, 1);
   ticked = calloc(1024, 4);
@@ -207,7 +254,10 @@ int main(int argc, char **argv) {
     y[i] = next(1000) / 8.0;
     z[i] = next(1000) / 4.0;
     v[i] = v[n + i] = next(1u << 30);
-    index[i] = next((uint32_t)n);
+    index[i] = next((uint32_t)(n & ~(size_t)1));
+    a_index[i] = next((uint32_t)n);
+    halves[i] = (uint16_t)next((uint32_t)(n < 32768 ? n : 32768));
+    steps[i + 1] = i < n / 600 ? steps[i] + 600 : 0;
     b[i] = next(1u << 30);
     row[i + 1] = (uint32_t)(i * 4 / 5);
     other[i] = (uint8_t)i;
@@ -235,6 +285,13 @@ int main(int argc, char **argv) {
     count(counts, index, n);
     printf("choose %zu\n", choose(b, v, index, n));
     permute(a, index, n);
+    nibble((uint8_t *)index, index, n & ~(size_t)1);
+    widen((wide_t *)halves, halves, n);
+    settle(row, a_index, counts, n);
+    settle(steps, a_index, a_index, n / 600);
+    place(v, v + n, index, n);
+    place(v + 1, v, index, n);
+    place_down(halves + n / 2, index, n);
     rows(row, index, y, z, n);
     printf("find %llu\n", (unsigned long long)find(v, n, v[n - 1]));
     printf("list %llu\n", (unsigned long long)list(head));
@@ -251,6 +308,9 @@ int main(int argc, char **argv) {
   show("a", a, 4 * n);
   show("b", b, 8 * n);
   show("counts", counts, 8 * n);
+  show("index", index, 4 * n);
+  show("halves", halves, 8 * n);
+  show("a_index", a_index, 4 * n);
   show("small", small, n);
   uint64_t sum = 0;
   for (size_t i = 0; i < n; i++) {

@@ -37,13 +37,15 @@ uint32_t cira_loop_begin(cira_loop_view_t *view) {
   if (once++ == 0) {
     atexit(check);
   }
+  bool near = (view->timed & CIRA_LOOP_NEAR) != 0;
   view->left = INT64_MAX;
+  view->timed = 0;
   if (pick(8) == 0) {
     return 0;
   }
   begun++;
-  bool found = pick(2) != 0;
-  if (found) {
+  uint32_t found = (uint32_t)pick(near ? 3 : 2);
+  if (found != 0) {
     finds++;
     *view = (cira_loop_view_t){.words = words,
                                .mask = UINT32_MAX,

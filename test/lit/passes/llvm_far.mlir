@@ -168,3 +168,92 @@ llvm.func @rows(%row: !llvm.ptr, %a: !llvm.ptr, %out: !llvm.ptr, %n: i64)
 ^out:
   llvm.return
 }
+
+// -----
+
+// Reads anywhere, and writes what passes by: the written array tells where it
+// is (8 bytes, flag 2), and the nest has a third version, which walks only.
+// REMARK: a version for far memory: 2 accesses find their pages, 2 arrays
+// CHECK-LABEL: llvm.func @gather
+// The version that looks up all but what is written in order.
+// CHECK-COUNT-2: llvm.intr.umin
+// CHECK: %[[TWO:.*]] = llvm.mlir.constant(2 : i64) : i64
+// CHECK: llvm.store %[[TWO]], %{{.*}} : i64, !llvm.ptr
+// CHECK: %[[ANSWER:.*]] = llvm.call @cira_loop_begin
+// CHECK: %[[NEAR:.*]] = llvm.mlir.constant(2 : i32) : i32
+// CHECK: llvm.icmp "eq" %[[ANSWER]], %[[NEAR]]
+// CHECK: llvm.icmp "ne" %[[ANSWER]]
+// CHECK: llvm.mlir.constant(8589934600 : i64) : i64
+// CHECK: llvm.call @cira_loop_walk(
+// CHECK: llvm.intr.umin
+// CHECK: llvm.call @cira_loop_walk(
+// CHECK-NOT: llvm.intr.umin
+llvm.func @cira.first(i64, !llvm.ptr)
+llvm.func @cira.count(i64, i64)
+llvm.func @gather(%out: !llvm.ptr, %v: !llvm.ptr, %index: !llvm.ptr, %n: i64)
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
+  %c0 = llvm.mlir.constant(0 : i64) : i64
+  %c1 = llvm.mlir.constant(1 : i64) : i64
+  llvm.call @cira.first(%c0, %index) : (i64, !llvm.ptr) -> ()
+  llvm.call @cira.first(%c1, %out) : (i64, !llvm.ptr) -> ()
+  %again = llvm.sub %n, %c1 : i64
+  llvm.call @cira.count(%c0, %again) : (i64, i64) -> ()
+  llvm.br ^loop(%c0 : i64)
+^loop(%i: i64):
+  %p = llvm.getelementptr %index[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %k = llvm.load %p {alignment = 8 : i64, cira.facts = {always, stride_bytes = 8 : i64, walk = 0 : i64, unwritten_in = 0 : i64}} : !llvm.ptr -> i64
+  %e = llvm.getelementptr %v[%k] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %x = llvm.load %e {alignment = 8 : i64, cira.facts = {always}} : !llvm.ptr -> i64
+  %q = llvm.getelementptr %out[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  llvm.store %x, %q {alignment = 8 : i64, cira.facts = {always, stride_bytes = 8 : i64, walk = 1 : i64}} : i64, !llvm.ptr
+  %j = llvm.add %i, %c1 : i64
+  %done = llvm.icmp "eq" %j, %n : i64
+  llvm.cond_br %done, ^end, ^loop(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^end:
+  llvm.return
+}
+
+// -----
+
+// What is walked may be written in the loop: each store is compared with the
+// block, and one that meets it ends reading at home.
+// REMARK: a version for far memory: 3 accesses find their pages, 1 arrays
+// CHECK-LABEL: llvm.func @count
+// CHECK: %[[AT:[0-9]+]] = llvm.alloca %{{.*}} x !llvm.array<8 x i8>
+// CHECK: %[[LOW:[0-9]+]] = llvm.alloca %{{.*}} x !llvm.array<8 x i8>
+// CHECK: ^{{bb[0-9]+}}(%{{[0-9]+}}: i64, %{{[0-9]+}}: i64, %{{[0-9]+}}: i64, %[[D:[0-9]+]]: i64):
+// CHECK: llvm.store %[[D]], %[[AT]] : i64, !llvm.ptr
+// CHECK: %[[FIRST:.*]] = llvm.load %[[LOW]]
+// CHECK: %[[BEFORE:.*]] = llvm.sub %[[FIRST]]
+// CHECK: %[[SPAN:.*]] = llvm.add
+// CHECK: llvm.call @cira_loop_walk(
+// CHECK: %[[BY:.*]] = llvm.load %[[AT]] : !llvm.ptr -> i64
+// CHECK: llvm.getelementptr %{{.*}}[%[[BY]]]
+// CHECK: %[[FROM:.*]] = llvm.sub %{{.*}}, %[[BEFORE]]
+// CHECK: llvm.icmp "ult" %[[FROM]], %[[SPAN]]
+// CHECK: llvm.cond_br %{{.*}}, ^[[HIT:bb[0-9]+]], ^
+// CHECK: ^[[HIT]]:
+// CHECK: llvm.store %{{.*}}, %[[AT]] : i64, !llvm.ptr
+llvm.func @cira.first(i64, !llvm.ptr)
+llvm.func @cira.count(i64, i64)
+llvm.func @count(%v: !llvm.ptr, %index: !llvm.ptr, %n: i64)
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
+  %c0 = llvm.mlir.constant(0 : i64) : i64
+  %c1 = llvm.mlir.constant(1 : i64) : i64
+  llvm.call @cira.first(%c0, %index) : (i64, !llvm.ptr) -> ()
+  %again = llvm.sub %n, %c1 : i64
+  llvm.call @cira.count(%c0, %again) : (i64, i64) -> ()
+  llvm.br ^loop(%c0 : i64)
+^loop(%i: i64):
+  %p = llvm.getelementptr %index[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %k = llvm.load %p {alignment = 8 : i64, cira.facts = {always, stride_bytes = 8 : i64, walk = 0 : i64}} : !llvm.ptr -> i64
+  %e = llvm.getelementptr %v[%k] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %x = llvm.load %e {alignment = 8 : i64, cira.facts = {always}} : !llvm.ptr -> i64
+  %y = llvm.add %x, %c1 : i64
+  llvm.store %y, %e {alignment = 8 : i64, cira.facts = {always}} : i64, !llvm.ptr
+  %j = llvm.add %i, %c1 : i64
+  %done = llvm.icmp "eq" %j, %n : i64
+  llvm.cond_br %done, ^end, ^loop(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^end:
+  llvm.return
+}
