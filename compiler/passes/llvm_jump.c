@@ -389,12 +389,14 @@ static MlirValue offset(builder_t *b, MlirValue pointer, int64_t bytes) {
              : pointer;
 }
 
+/* Into the second-level cache: on the way to the first one fewer lines can be
+ * under way. */
 static void add_prefetches(builder_t *b, const list_t *list, MlirValue node) {
   for (int i = 0; i < list->offset_count; i++) {
     MlirValue address = offset(b, node, list->offsets[i]);
     MlirNamedAttribute attrs[] = {
         named(b, "rw", mlirIntegerAttrGet(b->i32, 0)),
-        named(b, "hint", mlirIntegerAttrGet(b->i32, 3)),
+        named(b, "hint", mlirIntegerAttrGet(b->i32, 2)),
         named(b, "cache", mlirIntegerAttrGet(b->i32, 1))};
     append(b, "llvm.intr.prefetch", 1, &address, (MlirType){NULL}, 3, attrs, 0,
            NULL);

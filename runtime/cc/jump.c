@@ -77,8 +77,8 @@ typedef struct table {
 /* Some nodes in the midst of a table are walked without it, to be timed. */
 typedef struct sample {
   table_t *table; /* NULL: none */
+  chunk_t *from;  /* of the table, in front of the number */
   uint64_t number, start;
-  uint32_t nodes; /* how far it has come */
 } sample_t;
 
 typedef struct thread {
@@ -416,6 +416,16 @@ static uint64_t cursor_ahead(chunk_t *from, uint64_t number,
   return t->count - number;
 }
 
+/* The same, and nothing of what lies ahead has been asked for. */
+static uint64_t along(chunk_t *from, uint64_t number, uint64_t distance) {
+  uint64_t end = from->table->count;
+  end = end < number + 1 + distance ? end : number + 1 + distance;
+  for (uint64_t i = number + 1; i < end; i++) {
+    __builtin_prefetch(*entry_at(from, i), 0, 2);
+  }
+  return cursor_ahead(from, number, distance);
+}
+
 /* Begins to prefetch along `t`: the walk is at its `number`-th entry. */
 static uint64_t play(table_t *t, uint64_t number, uint64_t distance) {
   site_t *site = site_of(t->site);
@@ -424,10 +434,7 @@ static uint64_t play(table_t *t, uint64_t number, uint64_t distance) {
   atomic_store_explicit(&site->tries, 0, memory_order_relaxed);
   atomic_store_explicit(&site->skip, 0, memory_order_relaxed);
   cira__pace_begin(&t->race);
-  for (uint64_t i = number + 1; i <= number + distance && i < t->count; i++) {
-    __builtin_prefetch(*entry_at(t->first, i));
-  }
-  return cursor_ahead(t->first, number, distance);
+  return along(t->first, number, distance);
 }
 
 /* What was being written is as long as it will be. */
@@ -557,8 +564,10 @@ static uint64_t begin(thread_t *thread, const void *node, const void *from,
 
 /* The next `distance` nodes have been asked for; those behind them are timed.
  */
-static uint64_t sample_begin(table_t *t, uint64_t number, uint64_t distance) {
-  t->thread->sample = (sample_t){.table = t, .number = number + distance};
+static uint64_t sample_begin(table_t *t, chunk_t *from, uint64_t number,
+                             uint64_t distance) {
+  t->thread->sample =
+      (sample_t){.table = t, .from = from, .number = number + distance};
   return distance;
 }
 
@@ -579,9 +588,12 @@ static uint64_t sample_on(thread_t *thread, const void *node,
   }
   s->table = NULL;
   cira__pace_begin(&t->race);
-  return s->number < t->count
-             ? cursor_found(t, t->last, node, s->number, distance)
-             : NOTHING;
+  if (s->number >= t->count) {
+    return NOTHING;
+  }
+  return *entry_at(s->from, s->number) == node
+             ? along(s->from, s->number, distance)
+             : cursor_found(t, s->from, node, s->number, distance);
 }
 
 /* A walk has counted what it was told to count. */
@@ -703,7 +715,7 @@ static uint64_t check(thread_t *thread, const void *node, void *const *cursor,
   if (t->site == from && (thread->fixed == cira__jump_fixed_alternate
                               ? ++thread->turn % 3 == 0
                               : cira__pace_wants_plain(&t->race))) {
-    return sample_begin(t, number, distance);
+    return sample_begin(t, chunk, number, distance);
   }
   return cursor_ahead(chunk, number, distance);
 }

@@ -4,7 +4,9 @@
  * if it waits for its nodes in both halves of one (an interrupt may be in one
  * of them), a table is worth writing. A walk along a table races against what
  * the same walk took without: most of 16 blocks have to be faster, by a
- * sixteenth. What it takes without is measured anew at times, in the midst of
+ * sixteenth. A table that has been faster for long may be slower for as long
+ * (up to 256 times 16 blocks): processors drop prefetches for milliseconds at a
+ * time. What it takes without is measured anew at times, in the midst of
  * the list, since lists come into the caches and leave them. Invariant: times
  * are only compared. A block that an interrupt was in is one of 16. Threading:
  * each of these belongs to a thread. */
@@ -24,6 +26,7 @@ enum {
   cira__pace_longest = 1 << 20,
   cira__pace_blocks = 16,    /* of a race */
   cira__pace_margin = 16,    /* it must be faster by so much of a part */
+  cira__pace_credit = 256,   /* races that may be lost after as many won */
   cira__pace_again = 1 << 10 /* blocks, then the walk without is timed anew */
 };
 
@@ -40,6 +43,7 @@ typedef struct cira__pace_race {
   uint64_t plain;          /* ticks of a block without the table; 0: unknown */
   uint64_t last;           /* when the block began; 0: it is not timed */
   uint32_t blocks, faster; /* in all; of these 16 */
+  uint32_t credit;         /* races that may be lost */
 } cira__pace_race_t;
 
 enum { cira__pace_open, cira__pace_faster, cira__pace_slower };
@@ -128,7 +132,15 @@ static inline int cira__pace_add(cira__pace_race_t *r) {
   }
   bool is_faster = 2 * r->faster > cira__pace_blocks;
   r->faster = 0;
-  return is_faster ? cira__pace_faster : cira__pace_slower;
+  if (is_faster) {
+    r->credit += r->credit < cira__pace_credit;
+    return cira__pace_faster;
+  }
+  if (r->credit) {
+    r->credit--;
+    return cira__pace_open;
+  }
+  return cira__pace_slower;
 }
 
 /* Is it time to walk a block without the table? */

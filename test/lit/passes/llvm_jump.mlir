@@ -16,7 +16,7 @@
 // CHECK-NEXT: llvm.cond_br %[[MODE]], ^bb3, ^bb4
 // CHECK: ^bb3:
 // CHECK-NEXT: %[[AHEAD:.*]] = llvm.load %[[CURSOR:.*]] : !llvm.ptr -> !llvm.ptr
-// CHECK-NEXT: "llvm.intr.prefetch"(%[[AHEAD]]) <{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}>
+// CHECK-NEXT: "llvm.intr.prefetch"(%[[AHEAD]]) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
 // CHECK-NEXT: %[[AFTER:.*]] = llvm.getelementptr %[[CURSOR]][8]
 // CHECK: %[[BITS:.*]] = llvm.ptrtoint %[[AFTER]]
 // CHECK: llvm.mlir.constant(2047 : i64)

@@ -378,6 +378,27 @@ static void test_list_comes_and_goes(void **state) {
   drop(&pool);
 }
 
+/* A table that was worth it for long outlives that it is not for a while, and
+ * goes if that lasts. */
+static void test_troubles_pass(void **state) {
+  (void)state;
+  node_t *head;
+  pool_t pool = make(many, 0, &head);
+  for (int i = 0; i < 8; i++) {
+    (void)walk_timed(&pool, head, 300, 30);
+  }
+  for (int i = 0; i < 4; i++) {
+    walked_t w = walk_timed(&pool, head, 300, 300);
+    assert_true(w.right + missed_max + timed_max >= w.nodes);
+  }
+  uint64_t right = 0;
+  for (int i = 0; i < 16; i++) {
+    right = walk_timed(&pool, head, 300, 300).right;
+  }
+  assert_int_equal(right, 0);
+  drop(&pool);
+}
+
 static void test_fast_list_has_none(void **state) {
   (void)state;
   node_t *head;
@@ -455,6 +476,7 @@ int main(void) {
       cmocka_unit_test(test_slow_list_is_prefetched),
       cmocka_unit_test(test_slow_behind),
       cmocka_unit_test(test_list_comes_and_goes),
+      cmocka_unit_test(test_troubles_pass),
       cmocka_unit_test(test_fixed),
       cmocka_unit_test(test_second_walk),
       cmocka_unit_test(test_few_changes),
