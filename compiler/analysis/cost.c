@@ -11,6 +11,10 @@ CiraMachine cira_cost_machine(MlirOperation op) {
   return machine;
 }
 
+int64_t cira_cost_prefetches(const CiraMachine *m) {
+  return cira_cost_max(m->lines_in_flight, m->prefetches_in_flight);
+}
+
 bool cira_cost_trip_count(const cira_loop_t *loop, int64_t *out_count) {
   int64_t lower, upper, step, span;
   if (loop->kind == CIRA_LOOP_WHILE ||

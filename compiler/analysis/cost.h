@@ -13,6 +13,10 @@
 /* The figures of the machine model in force at `op`. */
 CiraMachine cira_cost_machine(MlirOperation op);
 
+/* Lines that a core has under way at most, however it is asked for them; at
+ * least as many as by plain loads. */
+int64_t cira_cost_prefetches(const CiraMachine *machine);
+
 /* Operations that one iteration of a loop executes, if no access waits. An
  * inner loop counts as often as it runs, once if that is not known. At least
  * 1, at most 2^40. */

@@ -140,7 +140,7 @@ MlirAttribute ciraMachineAttrGet(MlirContext ctx, const CiraMachine *m,
       m->tier_bytes_per_us[0], m->tier_bytes_per_us[1], m->tier_bytes_per_us[2],
       m->tier_bytes_per_us[3], m->llc_bytes, m->line_bytes, m->page_bytes,
       m->sync_ns, m->device_busy_ns, m->op_ns, m->lines_in_flight,
-      m->pages_in_flight, names));
+      m->prefetches_in_flight, m->pages_in_flight, names));
 }
 
 void ciraMachineAttrSetDefault(MlirAttribute attr) {
@@ -163,6 +163,7 @@ void ciraMachineAttrGetFigures(MlirAttribute attr, CiraMachine *out_machine) {
   out_machine->device_busy_ns = m.getDeviceBusyNs();
   out_machine->op_ns = m.getOpNs();
   out_machine->lines_in_flight = m.getLinesInFlight();
+  out_machine->prefetches_in_flight = m.getPrefetchesInFlight();
   out_machine->pages_in_flight = m.getPagesInFlight();
 }
 

@@ -197,12 +197,14 @@ FailureOr<Type> cira::selectPart(Type container, bool dynamic,
 
 //===-- Attributes --------------------------------------------------------===//
 
-LogicalResult MachineAttr::verify(
-    function_ref<InFlightDiagnostic()> emitError, int64_t llc, int64_t local,
-    int64_t cxl, int64_t remoteCxl, int64_t far, int64_t localRate,
-    int64_t cxlRate, int64_t remoteCxlRate, int64_t farRate, int64_t llcBytes,
-    int64_t line, int64_t page, int64_t sync, int64_t busy, int64_t op,
-    int64_t linesInFlight, int64_t pagesInFlight, ArrayAttr devices) {
+LogicalResult
+MachineAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t llc,
+                    int64_t local, int64_t cxl, int64_t remoteCxl, int64_t far,
+                    int64_t localRate, int64_t cxlRate, int64_t remoteCxlRate,
+                    int64_t farRate, int64_t llcBytes, int64_t line,
+                    int64_t page, int64_t sync, int64_t busy, int64_t op,
+                    int64_t linesInFlight, int64_t prefetchesInFlight,
+                    int64_t pagesInFlight, ArrayAttr devices) {
   constexpr int64_t most = int64_t(1) << 40; // no sum or product overflows
   for (int64_t v : {llc, local, cxl, remoteCxl, far, llcBytes, line, page, op,
                     linesInFlight, pagesInFlight}) {
@@ -212,11 +214,13 @@ LogicalResult MachineAttr::verify(
                             "are between 1 and 2^40";
     }
   }
-  for (int64_t v : {localRate, cxlRate, remoteCxlRate, farRate, sync, busy}) {
+  for (int64_t v : {localRate, cxlRate, remoteCxlRate, farRate, sync, busy,
+                    prefetchesInFlight}) {
     if (v < 0 || v > most) {
-      return emitError() << "#cira.machine: " << v
-                         << " is out of range; bandwidths and costs are "
-                            "between 0 and 2^40";
+      return emitError()
+             << "#cira.machine: " << v
+             << " is out of range; bandwidths, costs and prefetches "
+                "are between 0 and 2^40";
     }
   }
   if ((line & (line - 1)) || (page & (page - 1)) || page < line) {

@@ -53,7 +53,10 @@ def CIRA_MachineAttr : CIRA_Attr<"Machine", "machine"> {
     50 ns: the middle of each range); those marked *typical* are not measured
     and ought to be replaced by measured ones. A field is written only where
     it differs from its default. A bandwidth of 0 means "not measured": the
-    cost model then bounds nothing by it.
+    cost model then bounds nothing by it. `lines_in_flight` are misses of plain
+    loads, which wait for buffers of the first-level cache; prefetches into the
+    second one need none of these, so on some machines more of them are under
+    way.
 
     ```mlir
     module attributes {cira.machine = #cira.machine<far_latency_ns = 2400>} {
@@ -77,6 +80,7 @@ def CIRA_MachineAttr : CIRA_Attr<"Machine", "machine"> {
     DefaultValuedParameter<"int64_t", "0", "what the device is busy with one access, ns; 0: not measured">:$device_busy_ns,
     DefaultValuedParameter<"int64_t", "1", "one simple operation of the host, ns (typical)">:$op_ns,
     DefaultValuedParameter<"int64_t", "10", "line misses one core keeps in flight (typical)">:$lines_in_flight,
+    DefaultValuedParameter<"int64_t", "0", "line misses that prefetches into the second-level cache keep in flight; 0: as many as lines_in_flight">:$prefetches_in_flight,
     DefaultValuedParameter<"int64_t", "64", "page requests one stream keeps in flight (typical)">:$pages_in_flight,
     OptionalParameter<"::mlir::ArrayAttr",
         "names of the devices that `cira.offload` may name, without their core number; without it vortex and helper">:$devices

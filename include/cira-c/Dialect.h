@@ -112,6 +112,7 @@ typedef struct CiraMachine {
   int64_t op_ns;
   int64_t lines_in_flight;
   int64_t pages_in_flight;
+  int64_t prefetches_in_flight; /* 0: as many as lines_in_flight */
 } CiraMachine;
 
 /* Is it a #cira.machine<...>? */

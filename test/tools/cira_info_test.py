@@ -48,7 +48,8 @@ def info_refuses(c):
 
 
 MODEL = {"llc_latency_ns", "local_latency_ns", "far_latency_ns", "local_bytes_per_us",
-         "far_bytes_per_us", "llc_bytes", "line_bytes", "page_bytes", "op_ns", "lines_in_flight"}
+         "far_bytes_per_us", "llc_bytes", "line_bytes", "page_bytes", "op_ns", "lines_in_flight",
+         "prefetches_in_flight"}
 
 
 @case

@@ -25,6 +25,7 @@ static const char *const NAMES[INFO_FIGURE_COUNT] = {
     [INFO_DEVICE_BUSY] = "device_busy_ns",
     [INFO_OP] = "op_ns",
     [INFO_LINES] = "lines_in_flight",
+    [INFO_PREFETCHES] = "prefetches_in_flight",
     [INFO_PAGES] = "pages_in_flight",
 };
 
@@ -37,6 +38,7 @@ static const double FACTOR[INFO_FIGURE_COUNT] = {
     [INFO_CXL_RATE] = 1.4,    [INFO_REMOTE_CXL_RATE] = 1.4,
     [INFO_FAR_RATE] = 1.6,    [INFO_SYNC] = 2.5,
     [INFO_OP] = 1.3,          [INFO_LINES] = 1.6,
+    [INFO_PREFETCHES] = 1.6,
 };
 
 const char *info__figure_name(info_figure_t figure) {

@@ -31,6 +31,7 @@ typedef enum {
   INFO_DEVICE_BUSY,
   INFO_OP,
   INFO_LINES,
+  INFO_PREFETCHES,
   INFO_PAGES,
   INFO_FIGURE_COUNT
 } info_figure_t;

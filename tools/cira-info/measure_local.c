@@ -3,8 +3,9 @@
  * measure_local: what a load, an operation and a word to another core cost
  * here. Latencies come from chains of dependent loads through all lines in
  * random order, so that neither prefetchers nor overlap help; how many such
- * chains one core runs at once tells how many lines it keeps in flight. All
- * figures are medians of several trials on one processor.
+ * chains one core runs at once tells how many lines it keeps in flight, and a
+ * loop that asks for its lines ahead, how many prefetches. All figures are
+ * medians of several trials on one processor.
  */
 #include <hwloc.h>
 #include <numa.h>
@@ -105,6 +106,42 @@ static double lines_in_flight(memory_t *m, double lone_ns) {
   double best_ns = lone_ns;
   for (size_t i = 0; i < CIRA_COUNT(MANY); i++) {
     double ns = chase_median(m, MANY[i]);
+    best_ns = ns < best_ns ? ns : best_ns;
+  }
+  return lone_ns / best_ns;
+}
+
+#define AHEAD_MAX 128u
+
+/* Reads random lines, each asked for `ahead` lines before; returns the time per
+ * line. `at` has room for CHASE_STEPS + AHEAD_MAX numbers. */
+static double fetch(memory_t *m, uint32_t *at, uint32_t ahead) {
+  const uint64_t *words = m->words;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < CHASE_STEPS + AHEAD_MAX; i++) {
+    at[i] = (uint32_t)(info__random(&m->random) % m->lines);
+  }
+  uint64_t began = cira__now_ns();
+  for (uint32_t i = 0; i < CHASE_STEPS; i++) {
+    __builtin_prefetch(&words[at[i + ahead] * LINE_WORDS], 0, 2);
+    sum += words[at[i] * LINE_WORDS];
+  }
+  uint64_t ns = cira__now_ns() - began;
+  __asm__ volatile("" : : "r"(sum));
+  return (double)ns / CHASE_STEPS;
+}
+
+/* The same for prefetches into the second-level cache, which need no buffer of
+ * the first one; at least `lines`, which plain loads keep in flight. */
+static double prefetches_in_flight(memory_t *m, double lone_ns, double lines) {
+  static uint32_t at[CHASE_STEPS + AHEAD_MAX];
+  double best_ns = lone_ns / lines;
+  for (uint32_t ahead = AHEAD_MAX / 4; ahead <= AHEAD_MAX; ahead *= 2) {
+    double sample[TRIALS];
+    for (size_t i = 0; i < TRIALS; i++) {
+      sample[i] = fetch(m, at, ahead);
+    }
+    double ns = info__median(sample, TRIALS);
     best_ns = ns < best_ns ? ns : best_ns;
   }
   return lone_ns / best_ns;
@@ -250,7 +287,10 @@ static void measure_node(info_model_t *m, const json_t *node, bool here,
   }
   if (here) {
     m->value[INFO_LINES] = lines_in_flight(&memory, ns);
+    m->value[INFO_PREFETCHES] =
+        prefetches_in_flight(&memory, ns, m->value[INFO_LINES]);
     info__put_real(o, "lines_in_flight", m->value[INFO_LINES]);
+    info__put_real(o, "prefetches_in_flight", m->value[INFO_PREFETCHES]);
   }
   memory_close(&memory);
   json_array_append_new(list, o);
@@ -263,7 +303,7 @@ static void measure_nodes(info_model_t *m, int home, json_t *list) {
   m->left_out[INFO_REMOTE_CXL_LATENCY] = m->left_out[INFO_REMOTE_CXL_RATE] =
       WHY;
   m->left_out[INFO_LOCAL_LATENCY] = m->left_out[INFO_LOCAL_RATE] =
-      m->left_out[INFO_LINES] = WHY_NOT;
+      m->left_out[INFO_LINES] = m->left_out[INFO_PREFETCHES] = WHY_NOT;
   json_t *nodes = info_nodes();
   int here = json_array_size(nodes) > 0 ? numa_node_of_cpu(home) : -1;
   size_t i;

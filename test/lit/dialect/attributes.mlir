@@ -9,8 +9,8 @@ module attributes {cira.machine = #cira.machine<llc_latency_ns = 15, local_laten
 
 // -----
 
-// CHECK: module attributes {cira.machine = #cira.machine<llc_latency_ns = 20, local_latency_ns = 90, cxl_latency_ns = 250, remote_cxl_latency_ns = 450, far_latency_ns = 2400, local_bytes_per_us = 12000, cxl_bytes_per_us = 8000, remote_cxl_bytes_per_us = 4000, far_bytes_per_us = 1200, llc_bytes = 1048576, line_bytes = 128, page_bytes = 16384, sync_ns = 1050, device_busy_ns = 5, op_ns = 2, lines_in_flight = 16, pages_in_flight = 32, devices = ["helper"]>}
-module attributes {cira.machine = #cira.machine<llc_latency_ns = 20, local_latency_ns = 90, cxl_latency_ns = 250, remote_cxl_latency_ns = 450, far_latency_ns = 2400, local_bytes_per_us = 12000, cxl_bytes_per_us = 8000, remote_cxl_bytes_per_us = 4000, far_bytes_per_us = 1200, llc_bytes = 1048576, line_bytes = 128, page_bytes = 16384, sync_ns = 1050, device_busy_ns = 5, op_ns = 2, lines_in_flight = 16, pages_in_flight = 32, devices = ["helper"]>} {}
+// CHECK: module attributes {cira.machine = #cira.machine<llc_latency_ns = 20, local_latency_ns = 90, cxl_latency_ns = 250, remote_cxl_latency_ns = 450, far_latency_ns = 2400, local_bytes_per_us = 12000, cxl_bytes_per_us = 8000, remote_cxl_bytes_per_us = 4000, far_bytes_per_us = 1200, llc_bytes = 1048576, line_bytes = 128, page_bytes = 16384, sync_ns = 1050, device_busy_ns = 5, op_ns = 2, lines_in_flight = 16, prefetches_in_flight = 48, pages_in_flight = 32, devices = ["helper"]>}
+module attributes {cira.machine = #cira.machine<llc_latency_ns = 20, local_latency_ns = 90, cxl_latency_ns = 250, remote_cxl_latency_ns = 450, far_latency_ns = 2400, local_bytes_per_us = 12000, cxl_bytes_per_us = 8000, remote_cxl_bytes_per_us = 4000, far_bytes_per_us = 1200, llc_bytes = 1048576, line_bytes = 128, page_bytes = 16384, sync_ns = 1050, device_busy_ns = 5, op_ns = 2, lines_in_flight = 16, prefetches_in_flight = 48, pages_in_flight = 32, devices = ["helper"]>} {}
 
 // -----
 

@@ -58,7 +58,7 @@ module attributes {cira.machine = #cira.machine<page_bytes = 9223372036854775807
 
 // -----
 
-// expected-error @+1 {{#cira.machine: -1 is out of range; bandwidths and costs are between 0 and 2^40}}
+// expected-error @+1 {{#cira.machine: -1 is out of range; bandwidths, costs and prefetches are between 0 and 2^40}}
 module attributes {cira.machine = #cira.machine<sync_ns = -1>} {}
 
 // -----
