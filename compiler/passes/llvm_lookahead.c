@@ -234,7 +234,8 @@ static cost_t cost_of(const work_t *w, const cira_ahead_t *a) {
   int64_t latency_ps = m->tier_latency_ns[CiraTierLocal] * 1000;
   int64_t lines = cira_cost_max(1, m->lines_in_flight);
   cost.compute_ps = op_ps * cira_cost_min(ops, 100000000) / 100;
-  int64_t floor_ps = cost.lines_percent * latency_ps / lines / 100;
+  int64_t floor_ps =
+      cost.lines_percent * latency_ps / cira_cost_prefetches(m) / 100;
   /* Half of what the core begins by itself is thrown away: where a row ends,
    * and which way a branch goes, it guesses wrong. */
   int64_t waiting_ps =
@@ -271,7 +272,7 @@ static void say(const cira_ahead_plan_t *p, const cost_t *cost,
         "flight, %.1f ns of computing",
         (long)distance, form, (long)t->level, t->level > 1 ? "s" : "", when,
         (double)cost->plain_ps / 1e3, (double)cost->ahead_ps / 1e3,
-        (long)m->tier_latency_ns[CiraTierLocal], (long)m->lines_in_flight,
+        (long)m->tier_latency_ns[CiraTierLocal], (long)cira_cost_prefetches(m),
         (double)cost->compute_ps / 1e3);
     cira__fact_add(t->access, "ahead");
   }

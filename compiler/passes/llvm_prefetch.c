@@ -2,8 +2,10 @@
  * cira-llvm-prefetch: in loops of llvm.func, asks for the lines of indirect
  * accesses (a[b[i]], a[f(b[i])]) some iterations before they are used. Works on
  * what cira.facts says; leaves loops alone whose waiting the core hides itself.
- * Written lines are another matter: whether asking for them gains is found out
- * when the program runs, with the loop as it was beside the changed one.
+ * Lines that are written, and those that the core asks for itself where it has
+ * more prefetches than loads under way, are another matter: whether asking for
+ * them gains is found out when the program runs, with the loop as it was beside
+ * the changed one.
  * Reading order: candidates, the cost of a loop, the pass.
  * The formulas are explained in docs/how-loops-are-changed.md. */
 #include "analysis/cost.h"
@@ -252,7 +254,7 @@ static void consider(work_t *w, MlirOperation op) {
 /* ---- the cost of a loop ---------------------------------------------------
  * Picoseconds per iteration. A line costs latency / lines in flight where
  * enough of them are under way, and more where the core's own looking ahead
- * is broken. */
+ * is broken, or has fewer of them under way than prefetches. */
 
 typedef struct cost {
   int64_t lines; /* lines asked for per iteration */
@@ -273,7 +275,12 @@ static int64_t own_overlap(const work_t *w, const candidate_t *c) {
 
 /* Whether the core hides what `c` waits for as well as anything can. */
 static bool is_hidden(const work_t *w, const candidate_t *c) {
-  return own_overlap(w, c) >= w->machine.lines_in_flight;
+  return own_overlap(w, c) >= cira_cost_prefetches(&w->machine);
+}
+
+/* Whether the core begins as many of these loads by itself as it can. */
+static bool is_overlapped(const candidate_t *c) {
+  return !c->branchy && !c->written;
 }
 
 static cost_t cost_of(const work_t *w, int64_t loop) {
@@ -289,7 +296,7 @@ static cost_t cost_of(const work_t *w, int64_t loop) {
       waiting_ps += latency_ps / own_overlap(w, &w->items[i]);
     }
   }
-  int64_t floor_ps = cost.lines * latency_ps / m->lines_in_flight;
+  int64_t floor_ps = cost.lines * latency_ps / cira_cost_prefetches(m);
   cost.plain_ps = cira_cost_max(cost.compute_ps, waiting_ps);
   cost.ahead_ps =
       cira_cost_max(cost.compute_ps + cost.lines * prefetch_ops * op_ps,
@@ -338,10 +345,12 @@ static bool is_chosen(const work_t *w, int64_t loop) {
   return chosen;
 }
 
-/* Written lines: no figure says whether asking for them gains. The loop as it
- * was stays beside the changed one. */
+/* Written lines, and those that the core asks for itself in time, if fewer of
+ * them: no figure says whether asking for them gains. The loop as it was stays
+ * beside the changed one. */
 static bool is_timed(work_t *w, candidate_t *c) {
-  if (!c->written || mlirValueIsNull(c->times) ||
+  bool unsure = c->written || (is_overlapped(c) && !is_hidden(w, c));
+  if (!unsure || mlirValueIsNull(c->times) ||
       w->loops.items[c->loop].interleaved) {
     return false;
   }
@@ -349,6 +358,15 @@ static bool is_timed(work_t *w, candidate_t *c) {
     w->twins[c->loop] = cira_twin_make(&w->loops, c->loop);
   }
   return is_chosen(w, c->loop);
+}
+
+/* Is something in the loop waited for that the core does not ask for itself? */
+static bool has_waiting(const work_t *w, int64_t loop) {
+  bool found = false;
+  for (int i = 0; i < w->count && !found; i++) {
+    found = w->items[i].loop == loop && !is_overlapped(&w->items[i]);
+  }
+  return found;
 }
 
 /* Why it is not asked for; NULL: it is. */
@@ -374,10 +392,11 @@ static const char *decide_one(work_t *w, candidate_t *c, const cost_t *cost) {
   }
   bool timed = (!trips || trips >= cira_cost_max(2 * distance, timed_min)) &&
                is_timed(w, c);
-  if (!timed && !gains && trips) {
+  bool must_choose = !gains || (is_overlapped(c) && !has_waiting(w, c->loop));
+  if (!timed && must_choose && trips) {
     return "the loop is too short to choose from two of it";
   }
-  if (!timed && !gains) {
+  if (!timed && must_choose) {
     return "the core itself may keep as many of these lines under way, and "
            "there cannot be two of the loop to choose from";
   }
@@ -406,7 +425,9 @@ static void decide(work_t *w, int64_t loop) {
     }
     const char *kind = c->branchy   ? "a branch depends on it"
                        : c->written ? "it is written"
-                                    : "another address is read through it";
+                       : c->stagger
+                           ? "another address is read through it"
+                           : "more prefetches than loads can be under way";
     const char *why = decide_one(w, c, &cost);
     if (why) {
       missed(c->access, why);
@@ -420,7 +441,7 @@ static void decide(work_t *w, int64_t loop) {
         (long)c->distance, is_chosen(w, loop) ? " where that is faster" : "",
         kind, (double)cost.plain_ps / 1e3, (double)cost.ahead_ps / 1e3,
         (long)w->machine.tier_latency_ns[CiraTierLocal],
-        (long)w->machine.lines_in_flight, (double)cost.compute_ps / 1e3);
+        (long)cira_cost_prefetches(&w->machine), (double)cost.compute_ps / 1e3);
   }
 }
 

@@ -12,8 +12,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROUTE_ALL = ["-Xclang", "-mllvm", "-Xclang", "-cira-route=all"]
 # A machine on which every indirect access gains: tests see many prefetches.
-EAGER = ('{"local_latency_ns": 400, "lines_in_flight": 64, "llc_bytes": 64, '
-         '"op_ns": 1}\n')
+EAGER = ('{"local_latency_ns": 400, "lines_in_flight": 32, '
+         '"prefetches_in_flight": 64, "llc_bytes": 64, "op_ns": 1}\n')
 
 
 class Tools:

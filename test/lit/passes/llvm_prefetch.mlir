@@ -309,3 +309,38 @@ llvm.func @short_too(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
 ^end:
   llvm.return
 }
+
+// -----
+
+// More prefetches than loads can be under way: time chooses, though the core asks
+// for these lines itself. What a prefetch reads comes another distance earlier.
+// CHECK-LABEL: llvm.func @plain_sum
+// CHECK-COUNT-2: llvm.intr.prefetch
+// CHECK-NOT: llvm.intr.prefetch
+// CHECK: llvm.call @cira_choice1_enter(
+// REMARK: prefetched 64 iterations ahead where that is faster (another address is read through it): 16.0 ns per iteration as it is, 5.5 ns with it; latency 80 ns, 32 lines in flight
+// REMARK: prefetched 32 iterations ahead where that is faster (more prefetches than loads can be under way)
+module attributes {cira.machine = #cira.machine<prefetches_in_flight = 32>} {
+  llvm.func @cira.last(i64, !llvm.ptr, i64)
+  llvm.func @plain_sum(%a: !llvm.ptr, %m: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64) -> i32
+      attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
+    %c0 = llvm.mlir.constant(0 : i64) : i64
+    %c1 = llvm.mlir.constant(1 : i64) : i64
+    %z = llvm.mlir.constant(0 : i32) : i32
+    llvm.call @cira.last(%c0, %last, %n) : (i64, !llvm.ptr, i64) -> ()
+    llvm.br ^loop(%c0, %z : i64, i32)
+  ^loop(%i: i64, %s: i32):
+    %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+    %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64, unwritten}} : !llvm.ptr -> i32
+    %r = llvm.getelementptr %m[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+    %y = llvm.load %r {cira.facts = {always, unwritten}} : !llvm.ptr -> i32
+    %q = llvm.getelementptr %a[%y] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+    %v = llvm.load %q {cira.facts = {always}} : !llvm.ptr -> i32
+    %t = llvm.add %s, %v : i32
+    %j = llvm.add %i, %c1 : i64
+    %done = llvm.icmp "eq" %j, %n : i64
+    llvm.cond_br %done, ^end, ^loop(%j, %t : i64, i32) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1, 0>}}
+  ^end:
+    llvm.return %t : i32
+  }
+}
