@@ -41,6 +41,7 @@ typedef struct builder {
   int map_count;
   recurrence_t recurrences[recurrences_max]; /* of the group at hand */
   int recurrence_count;
+  MlirValue shift; /* iterations ahead (i64); null: the distance */
 } builder_t;
 
 static MlirNamedAttribute named(const builder_t *b, const char *name,
@@ -112,13 +113,26 @@ static MlirValue entered(const candidate_t *c, MlirValue value) {
   return value;
 }
 
+/* pointer + stride * iterations ahead */
+static MlirValue shifted(builder_t *b, const candidate_t *c, MlirValue pointer,
+                         int64_t stride) {
+  if (mlirValueIsNull(b->shift)) {
+    return offset(b, pointer, stride * c->distance);
+  }
+  cira_lb_t lb = cira_lb_at_end(b->block, c->loop);
+  return cira_lb_offset_by(
+      &lb, pointer,
+      cira_lb_binary(&lb, "llvm.mul", b->shift,
+                     cira_lb_constant(&lb, cira_lb_i64(&lb), stride)));
+}
+
 /* A counter of the loop, in the iteration ahead. */
 static void add_counter(builder_t *b, const candidate_t *c, MlirValue counter) {
   int64_t step = cira_llvm_loop_step(b->loops, c->loop,
                                      mlirBlockArgumentGetArgNumber(counter));
   MlirType type = mlirValueGetType(counter);
   if (ciraTypeIsALLVMPointer(type)) {
-    set_ahead(b, counter, offset(b, counter, step * c->distance));
+    set_ahead(b, counter, shifted(b, c, counter, step));
     return;
   }
   MlirValue both[] = {counter, constant(b, type, step * c->distance)};
@@ -348,8 +362,8 @@ static void add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
   }
   MlirValue pointer = mlirOperationGetOperand(c->anchor, 0);
   int64_t stride = stride_of(c->anchor);
-  set_ahead(b, pointer, offset(b, pointer, stride * c->distance));
-  MlirValue both[] = {ahead(b, pointer), mlirOperationGetOperand(c->front, 1)};
+  MlirValue at = offset(b, pointer, stride * c->distance);
+  MlirValue both[] = {at, mlirOperationGetOperand(c->front, 1)};
   MlirNamedAttribute how =
       named(b, "predicate",
             mlirIntegerAttrGet(mlirIntegerTypeGet(b->ctx, 64),
@@ -358,7 +372,16 @@ static void add_test(builder_t *b, const candidate_t *c, MlirBlock rest) {
                                                  mlirIntegerTypeGet(b->ctx, 1),
                                                  1, &how, 0, NULL),
                                           0);
-  add_branch(b, good, true, rest);
+  if (c->turns) {
+    cira_lb_t lb = cira_lb_at_end(b->block, c->loop);
+    MlirType i64 = cira_lb_i64(&lb);
+    b->shift =
+        cira_lb_select(&lb, good, cira_lb_constant(&lb, i64, c->distance),
+                       cira_lb_constant(&lb, i64, c->distance - c->turns));
+  } else {
+    set_ahead(b, pointer, at);
+    add_branch(b, good, true, rest);
+  }
 }
 
 /* ---- prefetches -----------------------------------------------------------
@@ -394,7 +417,7 @@ static void add_slice(builder_t *b, const candidate_t *c, MlirBlock out) {
       continue;
     }
     if (!is_mapped(b, pointer)) {
-      set_ahead(b, pointer, offset(b, pointer, stride_of(load) * c->distance));
+      set_ahead(b, pointer, shifted(b, c, pointer, stride_of(load)));
     }
     add_copy(b, c, load);
   }
@@ -426,10 +449,12 @@ static void add_item(builder_t *b, const candidate_t *c, MlirBlock rest) {
  */
 
 /* Can `c` share the test of `first`, if it needs one? A test for a longer
- * distance holds for a shorter one too. */
+ * distance holds for a shorter one too, unless the loop begins anew. */
 static bool joins(const candidate_t *first, const candidate_t *c) {
   return mlirOperationEqual(first->anchor, c->anchor) &&
          first->distance >= c->distance && first->loop == c->loop &&
+         first->turns == c->turns &&
+         (!c->turns || first->distance == c->distance) &&
          !first->slice.recurrence_count == !c->slice.recurrence_count &&
          (first->slice.index_count || !c->slice.index_count);
 }

@@ -6,13 +6,14 @@
  *     if (anchor's address + distance <= last one)    only if there is an index
  *       prefetch(address of the iteration ahead)
  *
- * An address that follows from iteration to iteration (a generator of random
- * numbers) is known ahead by a second copy of what it follows from, which is
- * `distance` iterations in front of the loop's own: where the loop is entered,
- * it is moved on by as many, then by one in each iteration. Invariant: a load
- * ahead is one that the loop itself does, by the test, and by the slice's
- * guards. New ops have no location: the plug-in knows by it that they are new.
- * Threading: as the IR. */
+ * or, where behind the last iteration comes the first of the next execution,
+ * the address of that one. An address that follows from iteration to iteration
+ * (a generator of random numbers) is known ahead by a second copy of what it
+ * follows from, which is `distance` iterations in front of the loop's own:
+ * where the loop is entered, it is moved on by as many, then by one in each
+ * iteration. Invariant: a load ahead is one that the loop itself does, by the
+ * test, and by the slice's guards. New ops have no location: the plug-in knows
+ * by it that they are new. Threading: as the IR. */
 #ifndef CIRA_COMPILER_CODEGEN_LLVM_FETCH_H
 #define CIRA_COMPILER_CODEGEN_LLVM_FETCH_H
 
@@ -31,7 +32,11 @@ typedef struct cira_fetch {
   cira_slice_t slice;
   MlirOperation front;  /* the call in front of the loop that gives the last
                            address of the anchor, or only: */
-  MlirValue times;      /* iterations after the first; null: not known */
+  MlirValue times;      /* iterations after the first, of the loop that may be
+                           chosen; null: not known */
+  int64_t chosen;       /* that loop: `loop`, or the one around it if: */
+  int64_t turns;        /* the loop has so many iterations, always the same, and
+                           begins anew behind them; 0: it does not */
   MlirOperation anchor; /* in front of which the prefetch goes */
   int stagger;          /* prefetches that need this one's line */
   int64_t distance;     /* 0: left alone */

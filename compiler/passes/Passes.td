@@ -492,14 +492,18 @@ def CiraLlvmPrefetch : Pass<"cira-llvm-prefetch"> {
     In a loop over chains, the second node of each is asked for too, read from the
     first where the loop itself would read it. An address that follows from the
     iteration before, by computing alone, is known ahead by a second copy of what
-    it follows from. Loops with written lines keep the loop as it was beside
-    them, and time decides between the two (`cira_choice1_*`).
+    it follows from. A loop inside another that passes through the same array each
+    time, and changes it, goes on at its first iteration behind its last one.
+    Loops with written lines, and with loads on which no branch depends, keep the
+    loop as it was beside them, and time decides between the two
+    (`cira_choice1_*`).
 
     The distance is 2 x latency / time of an iteration, where an iteration
     takes as long as its computing or as its lines need, whichever is more, so
-    it is at most twice the lines in flight (per line and iteration). All
+    it is at most twice the prefetches in flight (per line and iteration). All
     figures are of `#cira.machine`. Left alone is what the core hides itself:
-    loads on which no branch depends; what stays in the cache; loops that touch
+    loads on which no branch depends, unless more prefetches than loads can be
+    under way; what stays in the cache; loops that touch
     less than a quarter of the last-level cache (found out when they run, if not
     before); and loops for which less than a tenth would be gained.
 

@@ -99,6 +99,38 @@ static bool comes_before(const work_t *w, MlirOperation a, MlirOperation b) {
   return false;
 }
 
+/* Is the value the same in each iteration of the loop around the candidate's,
+ * or computed there from what the slice reads and counts? */
+static bool is_steady(const work_t *w, const candidate_t *c, MlirValue value) {
+  MlirOperation op = cira__def(value);
+  MlirBlock block = mlirOperationIsNull(op) ? mlirBlockArgumentGetOwner(value)
+                                            : mlirOperationGetBlock(op);
+  int64_t around = w->loops.items[c->loop].parent, number;
+  return cira_llvm_loop_contains(&w->loops, c->loop, block) ||
+         !cira_llvm_loop_contains(&w->loops, around, block) ||
+         ciraValueGetConstant(value, &number);
+}
+
+/* How often the loop runs each time, if it then begins anew with the array that
+ * it has changed: what comes behind its last iteration is known, too. */
+static int64_t turns_of(const work_t *w, const candidate_t *c) {
+  const cira_slice_t *s = &c->slice;
+  int64_t times;
+  bool good =
+      !s->load_count && !s->counter_count && !s->inner_count &&
+      ciraValueGetConstant(mlirOperationGetOperand(c->front, 2), &times) &&
+      times < distance_max;
+  for (int i = 0; i < s->index_count; i++) {
+    good &= cira__fact_has(s->index_loads[i], "turns");
+  }
+  for (int i = 0; i < s->op_count; i++) {
+    for (intptr_t k = 0; k < mlirOperationGetNumOperands(s->ops[i]); k++) {
+      good = good && is_steady(w, c, mlirOperationGetOperand(s->ops[i], k));
+    }
+  }
+  return good ? times + 1 : 0;
+}
+
 /* Where the prefetch goes, and what bounds the look ahead. */
 static bool place(const work_t *w, candidate_t *c) {
   const cira_slice_t *s = &c->slice;
@@ -123,6 +155,13 @@ static bool place(const work_t *w, candidate_t *c) {
     return false;
   }
   c->times = mlirOperationGetOperand(c->front, 2);
+  int64_t around = w->loops.items[c->loop].parent;
+  MlirOperation count = around < 0 ? (MlirOperation){NULL}
+                                   : cira_llvm_find_count(&w->loops, around);
+  if (!mlirOperationIsNull(count) && (c->turns = turns_of(w, c))) {
+    c->chosen = around;
+    c->times = mlirOperationGetOperand(count, 1);
+  }
   return true;
 }
 
@@ -186,7 +225,7 @@ static bool merge(work_t *w, const candidate_t *c) {
 /* Adds an access as a candidate of loop `number`; false: `*why`. */
 static bool add_candidate(work_t *w, MlirOperation op, int64_t number,
                           const char **why) {
-  candidate_t c = {.access = op, .loop = number};
+  candidate_t c = {.access = op, .loop = number, .chosen = number};
   is_access(op, &c.address);
   c.written = mlirOperationGetNumResults(op) == 0;
   c.branchy =
@@ -206,7 +245,10 @@ static bool add_candidate(work_t *w, MlirOperation op, int64_t number,
  * what the first one says. */
 static void add_second(work_t *w, MlirOperation op, int64_t number) {
   const cira_llvm_loop_t *loop = &w->loops.items[number];
-  candidate_t c = {.access = op, .loop = loop->parent, .branchy = true};
+  candidate_t c = {.access = op,
+                   .loop = loop->parent,
+                   .chosen = loop->parent,
+                   .branchy = true};
   MlirOperation step;
   is_access(op, &c.address);
   while (cira__def_is(c.address, "llvm.getelementptr", &step) &&
@@ -345,17 +387,31 @@ static bool is_chosen(const work_t *w, int64_t loop) {
   return chosen;
 }
 
+/* Is there one around a loop inside? */
+static bool is_chosen_inside(const work_t *w, int64_t loop) {
+  bool chosen = false;
+  for (int64_t i = 0; i < w->loops.count && !chosen; i++) {
+    int64_t at = w->twins[i] ? w->loops.items[i].parent : -1;
+    while (at >= 0 && at != loop) {
+      at = w->loops.items[at].parent;
+    }
+    chosen = at >= 0;
+  }
+  return chosen;
+}
+
 /* Written lines, and those that the core asks for itself in time, if fewer of
  * them: no figure says whether asking for them gains. The loop as it was stays
  * beside the changed one. */
 static bool is_timed(work_t *w, candidate_t *c) {
-  bool unsure = c->written || (is_overlapped(c) && !is_hidden(w, c));
+  bool unsure =
+      c->written || c->turns || (is_overlapped(c) && !is_hidden(w, c));
   if (!unsure || mlirValueIsNull(c->times) ||
       w->loops.items[c->loop].interleaved) {
     return false;
   }
-  if (!is_chosen(w, c->loop)) {
-    w->twins[c->loop] = cira_twin_make(&w->loops, c->loop);
+  if (!is_chosen(w, c->loop) && !is_chosen_inside(w, c->chosen)) {
+    w->twins[c->chosen] = cira_twin_make(&w->loops, c->chosen);
   }
   return is_chosen(w, c->loop);
 }
@@ -375,8 +431,11 @@ static const char *decide_one(work_t *w, candidate_t *c, const cost_t *cost) {
   int64_t own = is_needed(w, c) ? 0 : window_ops / cost->ops;
   int64_t distance =
       cira_cost_min((cost->distance + own) * (c->stagger + 1), distance_max);
-  int64_t trips = w->loops.items[c->loop].trips;
+  int64_t trips = w->loops.items[c->chosen].trips * cira_cost_max(1, c->turns);
   int64_t least = cira_cost_max(2 * distance, cost->trips_min);
+  if (c->turns && distance >= c->turns) {
+    return "the loop begins anew before anything can be asked for";
+  }
   bool gains =
       cost->plain_ps * 100 >= cost->ahead_ps * (100 + gain_min_percent) &&
       is_needed(w, c);
@@ -392,7 +451,8 @@ static const char *decide_one(work_t *w, candidate_t *c, const cost_t *cost) {
   }
   bool timed = (!trips || trips >= cira_cost_max(2 * distance, timed_min)) &&
                is_timed(w, c);
-  bool must_choose = !gains || (is_overlapped(c) && !has_waiting(w, c->loop));
+  bool must_choose =
+      !gains || c->turns || (is_overlapped(c) && !has_waiting(w, c->loop));
   if (!timed && must_choose && trips) {
     return "the loop is too short to choose from two of it";
   }
@@ -472,17 +532,20 @@ static void split(work_t *w, int64_t loop) {
 /* Puts the choice around loops that have two versions. */
 static void join(work_t *w, int64_t loop) {
   MlirValue times = {NULL};
-  int64_t distance = 0;
+  int64_t least = 1, unit = 1;
   for (int i = 0; i < w->count; i++) {
     candidate_t *c = &w->items[i];
-    if (c->loop == loop && c->distance && !mlirValueIsNull(c->times)) {
+    if (c->chosen == loop && c->distance && !mlirValueIsNull(c->times)) {
+      int64_t each = cira_cost_max(1, c->turns);
       times = c->times;
-      distance = cira_cost_max(distance, c->distance);
+      least = cira_cost_max(
+          least,
+          cira_cost_ceil(cira_cost_max(2 * c->distance, timed_min), each));
+      unit = cira_cost_max(unit, sample_iterations / each);
       c->trips_min = 0; /* shorter ones are never changed */
     }
   }
-  cira_twin_join_counted(w->twins[loop], sample_iterations, times,
-                         cira_cost_max(2 * distance, timed_min));
+  cira_twin_join_counted(w->twins[loop], unit, times, least);
 }
 
 /* ---- the pass -------------------------------------------------------------

@@ -5,7 +5,7 @@ Every array of indices lies right in front of a page that cannot be read, and,
 in a second run, right behind one. A loop mixes: the types of index and element,
 how the index becomes an address (masked, hashed, through a second array, with a
 field), how the loop counts (up, down, by steps, by pointers, inside another),
-and what it does (sums, branches, updates, early ends, calls, chains, writing where
+and what it does (sums, branches, updates, turns over a small array, early ends, calls, chains, writing where
 a generator of random numbers says). What it
 has computed goes into a checksum.
 """
@@ -124,6 +124,16 @@ def kernel(r, number):
         f"for (size_t o = 0; o < n; o += 7) {{ for (size_t i = o; "
         f"i < (o + 7 < n ? o + 7 : n); i++) {{ {body} }} }}",
     ])
+    if r.randrange(10) == 0:  # behind the last iteration comes the first
+        turns = r.choice([2, 150, 200, 200, 1000, 4000])
+        change = r.choice(["b[i] * 5 + 1", "b[i] ^ (b[i] >> 1) ^ 3", "b[i] + i"])
+        loop = f"""for (size_t k = 0; k < (n < {turns} ? 0 : n % 19 + 1); k++) {{
+    for ({counter} i = {r.choice(["0", "0", "1"])}; i < {turns}; i++) {{
+      b[i] = ({index})({change});
+      {r.choice(["t64[b[i] & 1023] ^= s + b[i];", "t16[(b[i] + (k & K)) & 4095]++;",
+                 "s += t32[(b[i] * 7u) & 4095];"]).replace("K", r.choice("01"))} s += k;
+    }}
+  }}"""
     if r.randrange(12) == 0:  # what lies ahead is no index before its time
         loop = f"""for (size_t k = 1; k < n; k++) b[k] = ({index})-99999999;
   for (size_t i = 0; i < n; i++) {{

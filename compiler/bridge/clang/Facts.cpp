@@ -51,6 +51,7 @@ public:
 
 private:
   void loop(Loop &L, int64_t parent);
+  bool turns(const LoadInst &load, Loop &L);
   void walk(Instruction &I, const Loop &L, int64_t stride, FactList &list);
   void access(Instruction &I, Loop &L, bool bounded);
   std::string whyUnbounded(Loop &L);
@@ -495,6 +496,29 @@ std::optional<int64_t> Gather::walkBytes(Value *pointer, Loop &L) {
   return step->getAPInt().getSExtValue();
 }
 
+/// Does the loop pass through the same part of the array, which it changes,
+/// each time that the loop around it enters it? Behind its last iteration then
+/// comes its first, with other values.
+bool Gather::turns(const LoadInst &load, Loop &L) {
+  auto *at = dyn_cast<SCEVAddRecExpr>(
+      SE.getSCEV(const_cast<Value *>(load.getOperand(0))));
+  Loop *around = L.getParentLoop();
+  if (!at || !around || !whyUnbounded(*around).empty() ||
+      SE.getSmallConstantTripCount(&L) < 2 ||
+      !SE.isLoopInvariant(at->getStart(), around)) {
+    return false;
+  }
+  for (BasicBlock *B : L.blocks()) {
+    for (Instruction &I : *B) {
+      auto *store = dyn_cast<StoreInst>(&I);
+      if (store && SE.getSCEV(store->getPointerOperand()) == at) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 /// An access that passes through an array, whatever its conditions.
 void Gather::walk(Instruction &I, const Loop &L, int64_t stride,
                   FactList &list) {
@@ -544,6 +568,10 @@ void Gather::access(Instruction &I, Loop &L, bool bounded) {
       list.push_back(
           {.name = "last", .number = static_cast<int64_t>(facts.lasts.size())});
       facts.lasts.push_back({load, static_cast<unsigned>(facts.lasts.size())});
+      if (turns(*load, L)) {
+        list.push_back({.name = "turns", .unit = true});
+        countOf(*L.getParentLoop());
+      }
     }
   } else {
     bool recurrent = bounded && L.isInnermost() && recurs(pointer, L);

@@ -195,3 +195,46 @@ llvm.func @number() attributes {cira.facts = {loops = [{parent = -1 : i64}]}} {
 llvm.func @kind() attributes {cira.facts = 3 : i64} {
   llvm.return
 }
+
+// -----
+
+// Prefetches could gain where the core asks for the lines itself, but time must be
+// able to choose. The loop inside that begins anew does so before anything can be
+// asked for.
+module attributes {cira.machine = #cira.machine<prefetches_in_flight = 32>} {
+  llvm.func @cira.last(i64, !llvm.ptr, i64)
+  llvm.func @cira.count(i64, i64)
+  llvm.func @no_choice(%a: !llvm.ptr, %b: !llvm.ptr, %last: !llvm.ptr, %n: i64)
+      attributes {cira.facts = {loops = [{bounded, parent = -1 : i64, single = "it is"}, {bounded, parent = 0 : i64, percent = 1600 : i64, trips = 16 : i64}]}} {
+    %c0 = llvm.mlir.constant(0 : i64) : i64
+    %c1 = llvm.mlir.constant(1 : i64) : i64
+    %c15 = llvm.mlir.constant(15 : i64) : i64
+    %c16 = llvm.mlir.constant(16 : i64) : i64
+    llvm.call @cira.last(%c1, %last, %n) : (i64, !llvm.ptr, i64) -> ()
+    llvm.call @cira.count(%c0, %n) : (i64, i64) -> ()
+    llvm.br ^outside(%c0 : i64)
+  ^outside(%k: i64):
+    %e = llvm.getelementptr %b[%k] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+    %f = llvm.load %e {cira.facts = {always, last = 1 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+    %g = llvm.getelementptr %a[%f] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+    // expected-remark @+1 {{missed: the core itself may keep as many of these lines under way, and there cannot be two of the loop to choose from}}
+    %h = llvm.load %g {cira.facts = {always}} : !llvm.ptr -> i32
+    llvm.call @cira.last(%c0, %last, %c15) : (i64, !llvm.ptr, i64) -> ()
+    llvm.br ^inside(%c0 : i64) {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+  ^inside(%i: i64):
+    %p = llvm.getelementptr %b[%i] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+    %x = llvm.load %p {cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64, turns}} : !llvm.ptr -> i32
+    %q = llvm.getelementptr %a[%x] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+    // expected-remark @+1 {{missed: the loop begins anew before anything can be asked for}}
+    %v = llvm.load %q {cira.facts = {always}} : !llvm.ptr -> i32
+    %j = llvm.add %i, %c1 : i64
+    %done = llvm.icmp "eq" %j, %c16 : i64
+    llvm.cond_br %done, ^next, ^inside(%j : i64) {cira.facts = {latch, loop = 1 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+  ^next:
+    %l = llvm.add %k, %c1 : i64
+    %over = llvm.icmp "eq" %l, %n : i64
+    llvm.cond_br %over, ^end, ^outside(%l : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64}}
+  ^end:
+    llvm.return
+  }
+}
