@@ -7,6 +7,7 @@
  * are known. Correct everywhere from Linux 5.7 on, but each miss costs two
  * thread switches.
  */
+#include "base/sys.h"
 #include "space/map_uffd.h"
 
 #include <errno.h>
@@ -20,6 +21,8 @@
 
 #define THREAD_FEATURES UFFD_FEATURE_PAGEFAULT_FLAG_WP
 #define MESSAGES 16
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 
 _Thread_local bool cira__space_own_thread;
 
@@ -93,12 +96,17 @@ static void *handler_main(void *arg) {
 
 static cira_status_t handler_start(cira_space_t *s) {
   s->handler_stop_fd = eventfd(0, EFD_CLOEXEC);
+  if (s->handler_stop_fd < 0) {
+    return cira__fail_errno(CIRA_E_SYSTEM, errno,
+                            "no descriptor to end the fault handler thread");
+  }
   uint64_t saved = cira__signals_block();
   cira__space_own_thread = true; /* the preload shim leaves it alone */
   int error = pthread_create(&s->handler, NULL, handler_main, s);
   cira__space_own_thread = false;
   cira__signals_restore(saved);
   if (error != 0) {
+    close(s->handler_stop_fd);
     return cira__fail_errno(CIRA_E_SYSTEM, error,
                             "the fault handler thread cannot be started");
   }
@@ -110,14 +118,22 @@ static cira_status_t thread_init(cira_space_t *s) {
   if (status != CIRA_OK) {
     return status;
   }
-  status = cira__uffd_reserve(s);
-  if (status == CIRA_OK) {
-    status = handler_start(s);
-    if (status == CIRA_OK) {
-      return CIRA_OK;
-    }
-    munmap((void *)(uintptr_t)s->base, s->bytes);
+  status = cira__pagemap_open(s);
+  if (status != CIRA_OK) {
+    goto err_uffd;
   }
+  status = cira__uffd_reserve(s);
+  if (status != CIRA_OK) {
+    goto err_pagemap;
+  }
+  status = handler_start(s);
+  if (status == CIRA_OK) {
+    return CIRA_OK;
+  }
+  munmap((void *)(uintptr_t)s->base, s->bytes);
+err_pagemap:
+  close(s->pagemap_fd);
+err_uffd:
   close(s->uffd);
   return status;
 }
@@ -129,22 +145,27 @@ static void thread_fini(cira_space_t *s) {
   }
   close(s->handler_stop_fd);
   munmap((void *)(uintptr_t)s->base, s->bytes);
+  close(s->pagemap_fd);
   close(s->uffd);
 }
 
-/* Without PAGEMAP_SCAN presence is read from /proc/self/pagemap entries. */
+/* Without PAGEMAP_SCAN presence is read from /proc/self/pagemap entries, which
+ * tell what is in swap from what was never touched; mincore does not. */
 static void thread_manage(cira_space_t *s, uint64_t chunk, uint64_t *present) {
   uint8_t *p = page_addr(s, chunk * CHUNK_PAGES);
-  unsigned char here[CHUNK_PAGES];
+  uint64_t entry[CHUNK_PAGES];
   if (cira__uffd_register(s, p, CHUNK_BYTES) != CIRA_OK) {
     cira__die("%s", cira_status_detail());
   }
   cira__uffd_split(s, chunk);
-  if (mincore(p, CHUNK_BYTES, here) != 0) {
-    cira__die("mincore of far memory fails: errno %d", errno);
+  off_t at = (off_t)((uintptr_t)p / CIRA_PAGE_BYTES * sizeof entry[0]);
+  long got =
+      CIRA__SYS(SYS_pread64, s->pagemap_fd, entry, sizeof entry, at, 0, 0);
+  if (got != (long)sizeof entry) {
+    cira__die("/proc/self/pagemap cannot be read: result %ld", got);
   }
   for (uint32_t i = 0; i < CHUNK_PAGES; i++) {
-    if ((here[i] & 1) != 0) {
+    if ((entry[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0) {
       present[i >> 6] |= UINT64_C(1) << (i & 63);
     }
   }
@@ -174,7 +195,8 @@ static void thread_drop(cira_space_t *s, taken_t *t) {
 }
 
 static cira_status_t thread_fork_child(cira_space_t *s) {
-  return cira__uffd_again(s, THREAD_FEATURES);
+  cira_status_t status = cira__pagemap_open(s);
+  return status == CIRA_OK ? cira__uffd_again(s, THREAD_FEATURES) : status;
 }
 
 static cira_status_t thread_fork_finish(cira_space_t *s) {

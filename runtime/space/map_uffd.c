@@ -162,6 +162,17 @@ static int pagemap_open(void) {
   return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 }
 
+cira_status_t cira__pagemap_open(cira_space_t *s) {
+  if (s->pagemap_fd >= 0) {
+    close(s->pagemap_fd);
+  }
+  s->pagemap_fd = pagemap_open();
+  return s->pagemap_fd >= 0
+             ? CIRA_OK
+             : cira__fail_errno(CIRA_E_UNSUPPORTED, errno,
+                                "/proc/self/pagemap cannot be opened");
+}
+
 /* Advice on several ranges of oneself at once is possible since Linux 6.13. */
 static int pidfd_self(void) {
   return (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -235,9 +246,8 @@ static cira_status_t sigbus_init(cira_space_t *s) {
     return status;
   }
   s->pidfd = pidfd_self();
-  s->pagemap_fd = pagemap_open();
-  if (s->pagemap_fd < 0) {
-    status = cira__fail_errno(CIRA_E_UNSUPPORTED, errno, "/proc/self/pagemap");
+  status = cira__pagemap_open(s);
+  if (status != CIRA_OK) {
     goto err_uffd;
   }
   status = cira__uffd_reserve(s);
@@ -521,14 +531,10 @@ static void sigbus_drop(cira_space_t *s, taken_t *t) {
 }
 
 static cira_status_t sigbus_fork_child(cira_space_t *s) {
-  close(s->pagemap_fd);
   close(s->pidfd);
   s->pidfd = pidfd_self();
-  s->pagemap_fd = pagemap_open();
-  if (s->pagemap_fd < 0) {
-    return cira__fail_errno(CIRA_E_SYSTEM, errno, "/proc/self/pagemap");
-  }
-  cira_status_t status = cira__uffd_again(s, SIGBUS_FEATURES);
+  cira_status_t status = cira__pagemap_open(s);
+  status = status == CIRA_OK ? cira__uffd_again(s, SIGBUS_FEATURES) : status;
   if (status != CIRA_OK) {
     return status;
   }

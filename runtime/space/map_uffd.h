@@ -41,6 +41,9 @@ struct cira_pm_scan_arg {
 /* Opens a descriptor with at least `features`; works unprivileged (faults of
  * user mode only). */
 cira_status_t cira__uffd_open(uint64_t features, int *out_fd);
+/* Opens the table of this process' pages in place of what s has (a forked child
+ * has its parent's). */
+cira_status_t cira__pagemap_open(cira_space_t *s);
 /* Reserves the range: no access, nothing registered. */
 cira_status_t cira__uffd_reserve(cira_space_t *s);
 cira_status_t cira__uffd_register(cira_space_t *s, const void *p,

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "space/far.h"
 #include "space/space.h"
 
 #define PAGE 4096u
@@ -219,6 +220,35 @@ static void test_native_then_managed(void **state) {
     assert_int_equal(a[i], i % 61 == 0 ? i + 1 : 0);
   }
   assert_true(COUNT(resident_pages) <= 4 * 512);
+  close_space();
+}
+
+/* What the kernel has swapped out (where the machine has a swap area) is not
+ * what was never touched: not where a chunk becomes managed, and not where
+ * pages go home. */
+static void test_swapped(void **state) {
+  (void)state;
+  open_space(3 * 512);
+  uint64_t pages = 5000, n = pages * 512, first = 1024 * 512, v;
+  uint64_t *a = far(pages);
+  for (uint64_t i = 0; i < first; i += 61) {
+    a[i] = i + 1;
+  }
+  assert_int_equal(madvise(a, 1024 * PAGE, MADV_PAGEOUT), 0);
+  for (uint64_t i = (first / 61 + 1) * 61; i < n; i += 61) {
+    a[i] = i + 1;
+  }
+  for (uint64_t i = 0; i < n; i += 61) { /* by the pages' words */
+    cira_far_copy(&v, &a[i], sizeof v);
+    assert_int_equal(v, i + 1);
+  }
+  for (int round = 0; round < 2; round++) {
+    for (uint64_t i = 0; i < n; i++) {
+      assert_int_equal(a[i], i % 61 == 0 ? i + 1 : 0);
+    }
+    assert_int_equal(madvise(a, pages * PAGE, MADV_PAGEOUT), 0);
+    send_home(a + first, pages - 1024);
+  }
   close_space();
 }
 
@@ -711,6 +741,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_descending),
       cmocka_unit_test(test_dirty_granules),
       cmocka_unit_test(test_native_then_managed),
+      cmocka_unit_test(test_swapped),
       cmocka_unit_test(test_discard),
       cmocka_unit_test(test_pin),
       cmocka_unit_test(test_hints),

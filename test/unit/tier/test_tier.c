@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -350,6 +351,20 @@ static void test_sparse(void **state) {
   assert_int_equal(cira_tier_free(p), CIRA_OK);
 }
 
+/* Pages in swap (where the machine has a swap area) move like others. */
+static void test_swapped(void **state) {
+  (void)state;
+  uint64_t words = 4 * MIB / 8, *p = block(4 * MIB, "local", CIRA_TIER_F_SMALL);
+  fill(p, words);
+  for (int round = 0; round < 2; round++) {
+    (void)madvise(p, 4 * MIB, MADV_PAGEOUT); /* Linux 5.4 */
+    assert_int_equal(cira_tier_set(p, 0, round == 0 ? tier("memfd") : 0, 0),
+                     CIRA_OK);
+    check(p, words);
+  }
+  assert_int_equal(cira_tier_free(p), CIRA_OK);
+}
+
 static void test_place(void **state) {
   (void)state;
   static const char *const GOOD[] = {"first-touch", "local", "interleave",
@@ -462,7 +477,7 @@ int main(void) {
       cmocka_unit_test(test_moves),      cmocka_unit_test(test_parts),
       cmocka_unit_test(test_sparse),     cmocka_unit_test(test_place),
       cmocka_unit_test(test_balance),    cmocka_unit_test(test_fork),
-      cmocka_unit_test(test_huge_pages),
+      cmocka_unit_test(test_huge_pages), cmocka_unit_test(test_swapped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
