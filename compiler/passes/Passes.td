@@ -583,8 +583,9 @@ def CiraLlvmFar : Pass<"cira-llvm-far"> {
     If such a loop writes nothing and has 4 to 255 iterations, whose arrays, at
     most four, lie in one page each, these are looked up once.
 
-    Left alone are loops with a call that may free memory, wait or not return to
-    the loop by a branch, loops of less than 64 iterations in all, and accesses
+    Left alone are loops with a call that may wait, free memory (unless it is one
+    of the allocator's: then nothing is walked) or not return to the loop by a
+    branch, loops of less than 64 iterations in all, and accesses
     that are volatile, atomic, of variables of the function or the program, or
     might lie across the end of a page.
 

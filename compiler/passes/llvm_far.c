@@ -208,6 +208,10 @@ static bool add_walks(cira_far_plan_t *plan, cira_far_inner_t *inner,
     bool guarded = !lends && !a->written &&
                    !cira__fact_number(a->op, "unwritten_in", &apart);
     MlirOperation marker = {NULL};
+    if (passed && !cira__fact_has(a->op, "always")) {
+      all = false; /* its pages may not be wanted at all */
+      continue;
+    }
     if ((!guarded || known) && a->bytes && !cira__fact_has(a->op, "special") &&
         cira__fact_number(a->op, "walk", &number)) {
       marker = find_marker(plan->loops, "cira.first", number);
@@ -257,6 +261,22 @@ static MlirBlock latch_of(const cira_far_plan_t *plan, int64_t loop) {
   return (MlirBlock){NULL};
 }
 
+/* Does the loop allocate or free? What it frees, another may get while it is
+ * walked. */
+static bool allocates(const cira_far_plan_t *plan, int64_t loop) {
+  for (int i = 0; i < plan->block_count; i++) {
+    MlirOperation op = mlirBlockGetFirstOperation(plan->blocks[i]);
+    for (; cira_far_contains(plan->loops, loop, plan->blocks[i]) &&
+           !mlirOperationIsNull(op);
+         op = mlirOperationGetNextInBlock(op)) {
+      if (cira__fact_has(op, "stops")) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 static void consider_inner(cira_far_plan_t *plan, int64_t number) {
   const cira_llvm_loop_t *loop = &plan->loops->items[number];
   cira_far_inner_t *inner = &plan->inner[plan->inner_count];
@@ -264,6 +284,7 @@ static void consider_inner(cira_far_plan_t *plan, int64_t number) {
   *inner = (cira_far_inner_t){
       .loop = number, .header = loop->header, .latch = latch_of(plan, number)};
   if (loop->bounded && is_innermost(plan->loops, number) &&
+      !allocates(plan, number) &&
       (!loop->trips || loop->trips >= iterations_min)) {
     count = find_marker(plan->loops, "cira.count", number);
   }
@@ -332,7 +353,7 @@ static const char *why_not_block(cira_far_plan_t *plan, MlirBlock block) {
   MlirOperation op = mlirBlockGetFirstOperation(block);
   for (; !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
     int64_t stops;
-    if (cira__fact_number(op, "stops", &stops)) {
+    if (cira__fact_number(op, "stops", &stops) && stops > 1) {
       return "there is a call or fence that may free memory or wait";
     }
     if (mlirOperationGetNumSuccessors(op) &&

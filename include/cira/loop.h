@@ -15,9 +15,9 @@
  *          come here is asked for by the block, and what lies behind it is the
  *          first to go.
  *
- * The promises of who calls: between begin and end nothing frees memory, waits
- * for another thread, or forks; and nobody else writes what is read or written
- * (C's rules).
+ * The promises of who calls: between begin and end nothing waits for another
+ * thread, or forks; while a block is walked nothing is allocated or freed; and
+ * nobody else writes what is read or written (C's rules).
  * Reading order: as above. docs/how-loops-are-changed.md shows a loop.
  */
 #ifndef CIRA_LOOP_H

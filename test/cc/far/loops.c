@@ -2,8 +2,8 @@
  *
  * Loops over the heap for cira-cc -fcira=far: arrays that are walked up, down,
  * by fields and in place, that overlap, that are written where they are read,
- * indices, rows, lists, early ends, and halves of one array in two threads.
- * Prints checksums. loops ELEMENTS ROUNDS
+ * indices, rows, lists, early ends, allocation, and halves of one array in two
+ * threads. Prints checksums. loops ELEMENTS ROUNDS
  */
 #include <pthread.h>
 #include <signal.h>
@@ -175,6 +175,38 @@ LOOP static void bytes(uint8_t *a, const uint8_t *b, size_t n) {
   }
 }
 
+/* Allocates, grows and frees between its accesses. */
+LOOP static uint64_t buckets(uint32_t *const *from, const uint32_t *index,
+                             size_t n) {
+  uint32_t *grown = NULL, **many = calloc(n, sizeof *many);
+  size_t room = 0, used = 0;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t x = (*from)[index[i]];
+    if (used == room) {
+      room = room ? 2 * room : 16;
+      grown = realloc(grown, room * sizeof *grown);
+    }
+    grown[used++] = x;
+    if (x % 5 == 0) {
+      many[i] = malloc(4096 + x % 4096);
+      *many[i] = x;
+    }
+    if (i > 200 && many[i - 200]) {
+      sum += *many[i - 200] + grown[used / 2];
+      free(many[i - 200]);
+      many[i - 200] = NULL;
+    }
+  }
+  for (size_t i = 0; i < n; i++) {
+    sum = sum * 3 + grown[i];
+    free(many[i]);
+  }
+  free(many);
+  free(grown);
+  return sum;
+}
+
 static uint64_t hash(const void *data, size_t size) {
   const uint8_t *p = data;
   uint64_t h = size;
@@ -293,6 +325,7 @@ int main(int argc, char **argv) {
     place(v + 1, v, index, n);
     place_down(halves + n / 2, index, n);
     rows(row, index, y, z, n);
+    printf("buckets %llu\n", (unsigned long long)buckets(&a, index, n));
     printf("find %llu\n", (unsigned long long)find(v, n, v[n - 1]));
     printf("list %llu\n", (unsigned long long)list(head));
     fields(nodes, n, 11);

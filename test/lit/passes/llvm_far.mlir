@@ -257,3 +257,33 @@ llvm.func @count(%v: !llvm.ptr, %index: !llvm.ptr, %n: i64)
 ^end:
   llvm.return
 }
+
+// -----
+
+// A loop that frees looks up, and walks nothing.
+// REMARK: a version for far memory: 1 accesses find their pages, 0 arrays
+// CHECK-LABEL: llvm.func @release
+// CHECK: llvm.intr.umin
+// CHECK: llvm.call @free(
+// CHECK-NOT: llvm.call @cira_loop_walk(
+llvm.func @cira.first(i64, !llvm.ptr)
+llvm.func @cira.count(i64, i64)
+llvm.func @free(!llvm.ptr)
+llvm.func @release(%v: !llvm.ptr, %n: i64)
+    attributes {cira.facts = {loops = [{bounded, parent = -1 : i64}]}} {
+  %c0 = llvm.mlir.constant(0 : i64) : i64
+  %c1 = llvm.mlir.constant(1 : i64) : i64
+  llvm.call @cira.first(%c0, %v) : (i64, !llvm.ptr) -> ()
+  %again = llvm.sub %n, %c1 : i64
+  llvm.call @cira.count(%c0, %again) : (i64, i64) -> ()
+  llvm.br ^loop(%c0 : i64)
+^loop(%i: i64):
+  %p = llvm.getelementptr %v[%i] : (!llvm.ptr, i64) -> !llvm.ptr, !llvm.ptr
+  %x = llvm.load %p {alignment = 8 : i64, cira.facts = {always, stride_bytes = 8 : i64, walk = 0 : i64, unwritten_in = 0 : i64}} : !llvm.ptr -> !llvm.ptr
+  llvm.call @free(%x) {cira.facts = {stops = 1 : i64}} : (!llvm.ptr) -> ()
+  %j = llvm.add %i, %c1 : i64
+  %done = llvm.icmp "eq" %j, %n : i64
+  llvm.cond_br %done, ^end, ^loop(%j : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^end:
+  llvm.return
+}
