@@ -247,6 +247,10 @@ int main(int argc, char **argv) {
   place_t places[] = {{.scheme = "shm", .url = memd.shm_url},
                       {.scheme = "tcp", .url = memd.tcp_url}};
   bench_settings_t s = {.program = "bench-async",
+                        .about = "What cira/async.h costs on top of the fabric "
+                                 "under it, in nanoseconds a load,\n"
+                                 "over shm: and tcp:.",
+                        .counts = "loads of a repetition",
                         .repeat = 9,
                         .count = 20000,
                         .count_least = DEPTH};

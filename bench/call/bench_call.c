@@ -446,12 +446,16 @@ static void report(const struct measure *m, samples_t *v, uint32_t repeat,
 
 int main(int argc, char **argv) {
   static samples_t samples[CIRA_COUNT(measures)];
-  bench_settings_t s = {.program = "bench-call", .repeat = 5};
+  bench_settings_t s = {.program = "bench-call",
+                        .about = "What a remote call costs, in nanoseconds, "
+                                 "beside the same calls inline and by\n"
+                                 "threads that share a slot.",
+                        .repeat = 5};
   uint64_t idle_ms = 2000;
   uint64_t calls = SEED_CALLS(SEED_M);
   const bench_option_t more[] = {
-      {"idle-ms", &idle_ms, 1, 100000},
-      {"calls", &calls, 1000, SEED_CALLS(SEED_M)},
+      {"idle-ms", &idle_ms, 1, 100000, "milliseconds of the idle measures"},
+      {"calls", &calls, 1000, SEED_CALLS(SEED_M), "calls of a repetition"},
   };
   bench_begin(argc, argv, &s, more, CIRA_COUNT(more));
   cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);

@@ -203,10 +203,15 @@ static void place_measure(const place_t *p, const bench_settings_t *s) {
 
 int main(int argc, char **argv) {
   static const char *const kernels[] = {"--kernels", BENCH_NEAR_KERNELS, NULL};
-  bench_settings_t s = {.program = "bench-near",
-                        .repeat = 5,
-                        .count = 1u << 20,
-                        .count_least = 1024};
+  bench_settings_t s = {
+      .program = "bench-near",
+      .about =
+          "What it is worth to run a function at the memory server instead "
+          "of\nbringing the data here, in nanoseconds, over shm: and tcp:.",
+      .counts = "calls in batches",
+      .repeat = 5,
+      .count = 1u << 20,
+      .count_least = 1024};
   bench_memd_t memd;
   bench_begin(argc, argv, &s, NULL, 0);
   bench_memd_start(&memd, false, kernels);

@@ -546,6 +546,10 @@ static void row_times(const char *what, const char *peer, const char *ours,
 
 int main(int argc, char **argv) {
   bench_settings_t s = {.program = "bench-channel",
+                        .about = "What a message between two CPUs costs, in "
+                                 "nanoseconds, beside the rings of\n"
+                                 "Concurrency Kit and the bare hardware.",
+                        .counts = "messages of a repetition",
                         .repeat = 7,
                         .count = 4u << 20,
                         .count_least = 16384};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define OPTIONS_MAX 16u
+#define COUNT_MAX (1u << 30)
 
 static bench_settings_t *settings;
 static json_t *root;
@@ -65,6 +66,40 @@ static uint64_t number(const char *name, uint64_t least, uint64_t most) {
   return n < least ? least : n;
 }
 
+static void help_line(const char *option, const char *what) {
+  printf("  %-18s %s\n", option, what);
+}
+
+static void help_number(const char *name, const char *what, uint64_t least,
+                        uint64_t most, uint64_t now) {
+  char option[40];
+  (void)snprintf(option, sizeof(option), "--%s N", name);
+  printf("  %-18s %s: %llu to %llu (%llu)\n", option, what,
+         (unsigned long long)least, (unsigned long long)most,
+         (unsigned long long)now);
+}
+
+_Noreturn static void help(const bench_option_t *more, uint32_t more_count) {
+  printf("Usage: %s [OPTION...]\n%s\n\n", settings->program, settings->about);
+  help_line("--json FILE", "write machine and results there too");
+  help_number("repeat", "repetitions of each measurement", 1, BENCH_REPEAT_MAX,
+              settings->repeat);
+  if (settings->count) {
+    help_number("count", settings->counts, settings->count_least, COUNT_MAX,
+                settings->count);
+  }
+  for (uint32_t i = 0; i < more_count; i++) {
+    help_number(more[i].name, more[i].what, more[i].least, more[i].most,
+                *more[i].value);
+  }
+  help_line("--only TEXT,...", "only what has one of these in its name");
+  help_line("--memd PATH", "the memory server to start, where one is needed");
+  help_line("--help", "this text");
+  printf("\nRows show the median, least and most of the repetitions.\n"
+         "Exit status: 0 done, 1 a measurement failed, 2 a wrong option.\n");
+  exit(0);
+}
+
 static void options_parse(int argc, char **argv, const bench_option_t *more,
                           uint32_t more_count) {
   struct option options[OPTIONS_MAX] = {
@@ -72,9 +107,10 @@ static void options_parse(int argc, char **argv, const bench_option_t *more,
       {"repeat", required_argument, NULL, 'r'},
       {"only", required_argument, NULL, 'o'},
       {"memd", required_argument, NULL, 'm'},
+      {"help", no_argument, NULL, 'h'},
       {settings->count ? "count" : "repeat", required_argument, NULL,
        settings->count ? 'c' : 'r'}};
-  uint32_t known = 5;
+  uint32_t known = 6;
   for (uint32_t i = 0; i < more_count && known < OPTIONS_MAX - 1; i++) {
     options[known++] = (struct option){.name = more[i].name,
                                        .has_arg = required_argument,
@@ -95,9 +131,12 @@ static void options_parse(int argc, char **argv, const bench_option_t *more,
       settings->repeat = (uint32_t)number("--repeat", 1, BENCH_REPEAT_MAX);
       break;
     case 'c':
-      settings->count = number("--count", settings->count_least, 1u << 30);
+      settings->count = number("--count", settings->count_least, COUNT_MAX);
       break;
+    case 'h':
+      help(more, more_count);
     case '?':
+      fprintf(stderr, "%s: see --help\n", settings->program);
       exit(2);
     default:
       *more[c - 256].value =
@@ -105,8 +144,8 @@ static void options_parse(int argc, char **argv, const bench_option_t *more,
     }
   }
   if (optind != argc) {
-    fprintf(stderr, "%s: '%s' is no option; see the head of its source\n",
-            settings->program, argv[optind]);
+    fprintf(stderr, "%s: '%s' is no option; see --help\n", settings->program,
+            argv[optind]);
     exit(2);
   }
 }

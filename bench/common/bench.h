@@ -16,6 +16,8 @@
 
 typedef struct {
   const char *program; /* for messages */
+  const char *about;   /* for --help: what it measures, and in which unit */
+  const char *counts;  /* what --count counts; NULL without that option */
   uint32_t repeat;     /* --repeat, 1 .. BENCH_REPEAT_MAX */
   uint64_t count;      /* --count; 0: the bench has no such option */
   uint64_t count_least;
@@ -29,9 +31,10 @@ typedef struct {
   const char *name;
   uint64_t *value;
   uint64_t least, most; /* less than least means least, more is refused */
+  const char *what;     /* for --help */
 } bench_option_t;
 
-/* Takes the defaults in *s and the command line. */
+/* Takes the defaults in *s and the command line; --help ends the process. */
 void bench_begin(int argc, char **argv, bench_settings_t *s,
                  const bench_option_t *more, uint32_t more_count);
 /* The root of the JSON, for what is not a row. */

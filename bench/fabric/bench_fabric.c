@@ -194,7 +194,13 @@ int main(int argc, char **argv) {
   static double samples[CIRA_COUNT(places)][CIRA_COUNT(measures)]
                        [BENCH_REPEAT_MAX];
   bench_settings_t s = {
-      .program = "bench-fabric", .repeat = 7, .count = 20000, .count_least = 2};
+      .program = "bench-fabric",
+      .about = "How far away each back end is: latencies in nanoseconds, reads "
+               "a\nsecond with 1, 8 and 64 outstanding.",
+      .counts = "requests of a repetition",
+      .repeat = 7,
+      .count = 20000,
+      .count_least = 2};
   bench_begin(argc, argv, &s, NULL, 0);
   bench_memd_start(&memd, true, NULL);
   bench_pin(0);
