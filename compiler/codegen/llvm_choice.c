@@ -9,13 +9,16 @@
 #include <stdio.h>
 
 enum {
-  period_bytes = 32, /* of cira__choice_period_t */
-  changed_bit = 32
+  period_bytes = 48, /* of cira__choice_period_t */
+  changed_bit = 32,
+  plain_weight = 1 << 16 /* how often the plain loop runs, for another */
 };
 
 static const char *const declarations[] = {
     ("llvm.func @cira_choice1_enter(!llvm.ptr, !llvm.ptr, i64, i64, i32, i32)"
      " -> i64"),
+    "llvm.func @cira_choice1_plain(!llvm.ptr, !llvm.ptr, i64, i64)"
+    " -> (i1 {llvm.zeroext})",
     "llvm.func @cira_choice1_next(!llvm.ptr, !llvm.ptr, i64) -> i64",
     "llvm.func @cira_choice1_more(!llvm.ptr, !llvm.ptr, i64)",
     "llvm.func @cira_choice1_leave(!llvm.ptr, !llvm.ptr, i64)",
@@ -71,7 +74,7 @@ cira_choice_t cira_choice_make(MlirOperation function, int64_t least,
 /* The call; null if there is no result. */
 static MlirValue call(const cira_choice_t *c, cira_llvm_build_t *b,
                       const char *name, intptr_t count, MlirValue *values,
-                      bool has_result) {
+                      unsigned bits) {
   MlirNamedAttribute site = cira_llvm_attr(
       b, "global_name", mlirFlatSymbolRefAttrGet(b->ctx, cira__str(c->site)));
   MlirNamedAttribute callee = cira_llvm_attr(
@@ -83,8 +86,8 @@ static MlirValue call(const cira_choice_t *c, cira_llvm_build_t *b,
   values[1] = c->period;
   MlirOperation op = cira_llvm_op(
       b, "llvm.call", count, values,
-      has_result ? cira_llvm_int(b, 64) : (MlirType){NULL}, 1, &callee);
-  return has_result ? mlirOperationGetResult(op, 0) : (MlirValue){NULL};
+      bits ? cira_llvm_int(b, bits) : (MlirType){NULL}, 1, &callee);
+  return bits ? mlirOperationGetResult(op, 0) : (MlirValue){NULL};
 }
 
 MlirValue cira_choice_enter(const cira_choice_t *c, cira_llvm_build_t *b,
@@ -97,19 +100,37 @@ MlirValue cira_choice_enter(const cira_choice_t *c, cira_llvm_build_t *b,
       cira_llvm_constant(b, cira_llvm_int(b, 32), c->unit),
       cira_llvm_constant(b, cira_llvm_int(b, 32), 16 * c->floor_ticks),
   };
-  return call(c, b, "cira_choice1_enter", 6, values, true);
+  return call(c, b, "cira_choice1_enter", 6, values, 64);
+}
+
+void cira_choice_plain(const cira_choice_t *c, cira_llvm_build_t *b,
+                       MlirValue left, MlirBlock plain, MlirBlock others,
+                       intptr_t count, const MlirValue *arguments) {
+  MlirValue values[] = {
+      {NULL},
+      {NULL},
+      left,
+      cira_llvm_constant(b, cira_llvm_int(b, 64), c->least),
+  };
+  MlirValue is = call(c, b, "cira_choice1_plain", 4, values, 1);
+  cira_llvm_cond_br(b, is, plain, count, arguments, others, count, arguments);
+  int32_t weights[] = {plain_weight, 1};
+  /* Not discardable: only then LLVM's branch has it. */
+  mlirOperationSetAttributeByName(mlirBlockGetTerminator(b->at),
+                                  cira__str("branch_weights"),
+                                  mlirDenseI32ArrayGet(b->ctx, 2, weights));
 }
 
 MlirValue cira_choice_next(const cira_choice_t *c, cira_llvm_build_t *b,
                            MlirValue left) {
   MlirValue values[] = {{NULL}, {NULL}, left};
-  return call(c, b, "cira_choice1_next", 3, values, true);
+  return call(c, b, "cira_choice1_next", 3, values, 64);
 }
 
 void cira_choice_more(const cira_choice_t *c, cira_llvm_build_t *b,
                       MlirValue more) {
   MlirValue values[] = {{NULL}, {NULL}, more};
-  call(c, b, "cira_choice1_more", 3, values, false);
+  call(c, b, "cira_choice1_more", 3, values, 0);
 }
 
 void cira_choice_leave(const cira_choice_t *c, cira_llvm_build_t *b,
@@ -118,7 +139,7 @@ void cira_choice_leave(const cira_choice_t *c, cira_llvm_build_t *b,
                        ? cira_llvm_constant(b, cira_llvm_int(b, 64), 0)
                        : unused;
   MlirValue values[] = {{NULL}, {NULL}, none};
-  call(c, b, "cira_choice1_leave", 3, values, false);
+  call(c, b, "cira_choice1_leave", 3, values, 0);
 }
 
 MlirValue cira_choice_changed(cira_llvm_build_t *b, MlirValue word) {

@@ -4,7 +4,9 @@
  * came from C. The pass keeps both versions, which can both be entered in front
  * of any iteration, and builds
  *
- *   word = enter(left)           where the loop is entered
+ *   plain(left)                  where the loop is entered: may a third, plain
+ *                                version run from its beginning to its end?
+ *   word = enter(left)           if not
  *   go:   begin the version that `changed` says, with `budget` iterations
  *   loop: budget -= 1 for each iteration that begins anew;
  *         at 0: word = next(left), go
@@ -38,6 +40,15 @@ typedef struct cira_choice {
  * (1 if it is one from the first on). */
 cira_choice_t cira_choice_make(MlirOperation function, int64_t least,
                                int64_t unit);
+
+/* Ends the block: executions of `left` iterations to come (an i64) that may be
+ * of the loop as clang would have it go to `plain`, where nothing is counted;
+ * the others to where cira_choice_enter is. Both blocks have these arguments.
+ * The plug-in makes a function of all that only `others` leads to, so that it
+ * costs the plain loop no register. */
+void cira_choice_plain(const cira_choice_t *c, cira_llvm_build_t *b,
+                       MlirValue left, MlirBlock plain, MlirBlock others,
+                       intptr_t count, const MlirValue *arguments);
 
 /* `left` is an i64; so is the word that comes back. */
 MlirValue cira_choice_enter(const cira_choice_t *c, cira_llvm_build_t *b,

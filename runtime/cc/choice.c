@@ -51,7 +51,15 @@ enum {
   length_bound = 1 << 26,
   period_least = 16,
   period_ticks = 1 << 26, /* of the first long period, about */
-  loss_parts = 128        /* samples may cost this part of a period */
+  loss_parts = 128,       /* samples may cost this part of a period */
+  /* Plain executions of about so many iterations go by without a look at the
+   * clock; they may go on for the time of so many long periods. */
+  doubt_iterations = 1 << 14, /* until samples are taken for the second time */
+  plain_iterations = 1 << 16,
+  plain_periods = 16,
+  plain_ticks = 1 << 28, /* at most */
+  size_weight = 16,      /* of the executions before */
+  until_log2 = 12
 };
 _Static_assert(1 << stripe_bits == cira__choice_stripes, "");
 _Static_assert(1 << line_log2 == sizeof(stripe_t), "");
@@ -111,6 +119,15 @@ static uint32_t lead_of(const stripe_t *s, uint32_t unit, uint32_t size) {
   return unit > unit_short && get(&s->guess) && !is_long(s) ? size : 0;
 }
 
+/* A period without samples begins. */
+static void set_quick(stripe_t *s, uint32_t iterations) {
+  uint64_t ticks = (uint64_t)iterations * get(&s->guess) * plain_periods / 16;
+  uint64_t until =
+      CIRA_CHOICE_TICKS() + (ticks < plain_ticks ? ticks : plain_ticks);
+  set(&s->until, (uint32_t)(until >> until_log2));
+  set(&s->quick, iterations);
+}
+
 /* The next long period, of this version. */
 static void begin_long(stripe_t *s, uint32_t changed, uint32_t length,
                        uint32_t quick) {
@@ -121,7 +138,7 @@ static void begin_long(stripe_t *s, uint32_t changed, uint32_t length,
   set(&s->length, length);
   set(&s->changed, changed);
   set(&s->stage, 0);
-  set(&s->quick, quick);
+  set_quick(s, quick);
 }
 
 static uint32_t next_length(const stripe_t *s, uint32_t changed) {
@@ -164,8 +181,8 @@ static void end_probe(stripe_t *s, uint32_t unit, uint32_t floor) {
   if (is_long(s)) {
     add_sample(s, 0, unit, floor); /* one more would take too long */
   } else {
-    set(&s->quick,
-        max(1, min(warm_iterations, 16u * warm_ticks / get(&s->guess))));
+    set_quick(s,
+              max(1, min(warm_iterations, 16u * warm_ticks / get(&s->guess))));
   }
 }
 
@@ -226,6 +243,7 @@ static void decide(stripe_t *s, uint32_t unit) {
   uint32_t old = get(&s->sum[0]) - (one ? 0 : get(&s->worst[0]));
   uint32_t changed = get(&s->sum[1]) - (one ? 0 : get(&s->worst[1]));
   bool better = changed < old && (old - changed) > changed / margin;
+  bool before = get(&s->changed);
   uint32_t length = next_length(s, better);
   uint32_t size = size_of(s, better ? 0 : 1, unit);
   uint32_t quick = length_of(s, length, max(old, changed), min(old, changed),
@@ -233,7 +251,15 @@ static void decide(stripe_t *s, uint32_t unit) {
   uint32_t guess =
       one ? (old >= rate_max >> 8 ? rate_max : old << 8) : old / (rounds - 1);
   set(&s->guess, max(1, guess));
-  begin_long(s, better, length, quick);
+  /* Rows differ, so samples of the same loop do. What was decided for the old
+   * loop must be wrong twice. */
+  bool doubt = better && !one && !before && get(&s->length) && !get(&s->doubt);
+  set(&s->doubt, doubt);
+  if (doubt) {
+    begin_long(s, 0, get(&s->length), min(quick, doubt_iterations));
+  } else {
+    begin_long(s, better, length, quick);
+  }
 }
 
 /* ---- periods --------------------------------------------------------------
@@ -261,6 +287,7 @@ COLD CIRA_CC_CALL uint64_t cira_choice1_next(cira__choice_site_t *site,
                                              cira__choice_period_t *p,
                                              uint64_t left) {
   stripe_t *s = p->stripe;
+  p->run += p->given;
   if (p->start) {
     add_time(p);
   }
@@ -281,8 +308,10 @@ COLD CIRA_CC_CALL uint64_t cira_choice1_next(cira__choice_site_t *site,
     set(&s->done, 0);
     set(&s->need, size);
     if (lead) {
+      lead = left < lead ? (uint32_t)left : lead;
       p->given = 0; /* nothing of it comes back: it belongs to no long period */
-      return answer(p->stage, left < lead ? (uint32_t)left : lead);
+      p->run += lead;
+      return answer(p->stage, lead);
     }
   }
   uint32_t need = get(&s->need), done = get(&s->done);
@@ -315,17 +344,23 @@ COLD CIRA_CC_CALL void cira_choice1_end(cira__choice_site_t *site,
   add_time(p);
 }
 
+/* The thread's. */
+INLINE static stripe_t *stripe_of(cira__choice_site_t *site,
+                                  const cira__choice_period_t *p) {
+  uint32_t stack = (uint32_t)((uintptr_t)p >> stack_log2);
+  return &site->stripes[stack * 0x9e3779b1u >> (32 - stripe_bits)];
+}
+
 INLINE uint64_t cira_choice1_enter(cira__choice_site_t *site,
                                    cira__choice_period_t *p, uint64_t left,
                                    uint64_t least, uint32_t unit,
                                    uint32_t floor) {
   p->start = 0;
+  p->open = left == UINT64_MAX;
   if (left < least) {
     return left;
   }
-  uint32_t stack = (uint32_t)((uintptr_t)p >> stack_log2);
-  uint32_t stripe = stack * 0x9e3779b1u >> (32 - stripe_bits);
-  stripe_t *s = &site->stripes[stripe];
+  stripe_t *s = stripe_of(site, p);
   uint32_t quick = get(&s->quick);
   if (left <= quick) {
     set(&s->quick, quick - (uint32_t)left);
@@ -335,6 +370,7 @@ INLINE uint64_t cira_choice1_enter(cira__choice_site_t *site,
   p->unit = unit;
   p->floor = floor;
   p->given = 0;
+  p->run = 0;
   if (left == UINT64_MAX && quick) { /* what is left of it comes back */
     p->given = quick;
     set(&s->quick, 0);
@@ -343,8 +379,21 @@ INLINE uint64_t cira_choice1_enter(cira__choice_site_t *site,
   return cira_choice1_next(site, p, left);
 }
 
+/* How long executions are, where nobody knows when they begin. */
+static void note_size(const cira__choice_period_t *p, uint64_t unused) {
+  stripe_t *s = p->stripe;
+  uint64_t run = p->run + p->given - unused;
+  uint32_t last =
+      run < length_bound ? max(size_weight, (uint32_t)run) : length_bound;
+  uint32_t size = get(&s->size);
+  set(&s->size, size ? size - size / size_weight + last / size_weight : last);
+}
+
 INLINE void cira_choice1_leave(cira__choice_site_t *site,
                                cira__choice_period_t *p, uint64_t unused) {
+  if (p->open) {
+    note_size(p, unused);
+  }
   if (p->start) {
     cira_choice1_end(site, p, unused);
   } else if ((int64_t)unused > 0) {
@@ -352,4 +401,57 @@ INLINE void cira_choice1_leave(cira__choice_site_t *site,
     uint32_t rest = unused < p->given ? (uint32_t)unused : p->given;
     set(&s->quick, min(length_bound, get(&s->quick) + rest));
   }
+}
+
+/* ---- the plain loop -------------------------------------------------------
+ */
+
+/* Where nobody knows how long executions are, plain ones go on for some time;
+ * otherwise, until they have used up the period. */
+COLD CIRA_CC_CALL bool cira_choice1_rest(cira__choice_site_t *site,
+                                         cira__choice_period_t *p,
+                                         uint64_t left) {
+  stripe_t *s = stripe_of(site, p);
+  uint32_t quick = get(&s->quick), size = get(&s->size);
+  bool open = left == UINT64_MAX;
+  if (site->fixed || !quick || get(&s->changed) || (open && !size)) {
+    return site->fixed == cira__choice_fixed_old;
+  }
+  if (!open) {
+    if (left > quick) {
+      return false;
+    }
+    quick -= (uint32_t)left;
+    uint32_t more = min(quick, plain_iterations);
+    set(&s->plain, more);
+    set(&s->quick, quick - more);
+    return true;
+  }
+  uint64_t now = CIRA_CHOICE_TICKS();
+  if ((int32_t)((uint32_t)(now >> until_log2) - get(&s->until)) > 0) {
+    /* Samples begin anywhere in it: the first iterations may be unlike others.
+     */
+    set(&s->quick, (uint32_t)now * 0x9e3779b1u % size);
+    return false;
+  }
+  set(&s->plain, plain_iterations / size);
+  return true;
+}
+
+INLINE bool cira_choice1_plain(cira__choice_site_t *site,
+                               cira__choice_period_t *p, uint64_t left,
+                               uint64_t least) {
+  if (left < least) {
+    return true;
+  }
+  /* Anew each time: kept in a register, it would be one less for the loop. */
+  __asm__ volatile("" : "+r"(p));
+  stripe_t *s = stripe_of(site, p);
+  uint32_t plain = get(&s->plain);
+  uint64_t takes = left == UINT64_MAX ? 1 : left;
+  if (takes <= plain) {
+    set(&s->plain, plain - (uint32_t)takes);
+    return true;
+  }
+  return cira_choice1_rest(site, p, left);
 }

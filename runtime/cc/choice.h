@@ -47,7 +47,13 @@ typedef struct cira__choice_stripe {
   uint32_t time;    /* in 16 ticks */
   uint32_t guess;   /* 16th of a tick that an old iteration takes; 0: unknown */
   uint32_t sum[2], worst[2]; /* rates of the samples, by version */
-  uint32_t unused[4];
+  /* Executions that may take the plain loop at once (of a loop whose iterations
+   * are known when it begins: iterations). */
+  uint32_t plain;
+  uint32_t size;  /* iterations of an execution, about; 0: unknown */
+  uint32_t until; /* when plain executions have gone on long enough */
+  uint32_t
+      doubt; /* the last decision was for the old loop, against the samples */
 } cira__choice_stripe_t;
 _Static_assert(sizeof(cira__choice_stripe_t) == 64, "a line of its own");
 
@@ -61,9 +67,24 @@ typedef struct cira__choice_site {
 typedef struct cira__choice_period {
   cira__choice_stripe_t *stripe;
   uint64_t start; /* 0: not timed */
+  uint64_t run;   /* iterations of the periods before, of this execution */
   uint32_t given, stage, unit, floor;
+  uint32_t open; /* nobody knows how many iterations are to come */
 } cira__choice_period_t;
-_Static_assert(sizeof(cira__choice_period_t) <= 32, "llvm_choice.c says so");
+_Static_assert(sizeof(cira__choice_period_t) <= 48, "llvm_choice.c says so");
+
+/* In front of everything: a third copy of the loop, which counts nothing and
+ * asks for nothing, is what clang makes of it. Is it to run, from the beginning
+ * to the end of this execution? If not, the other two are entered. Inlined.
+ *   left   as below.
+ *   least  for fewer it is the plain loop, and nothing is learned. */
+_Bool cira_choice1_plain(cira__choice_site_t *site,
+                         cira__choice_period_t *period, uint64_t left,
+                         uint64_t least);
+/* The same, once what the stripe allows at once is used up. */
+CIRA_CC_CALL _Bool cira_choice1_rest(cira__choice_site_t *site,
+                                     cira__choice_period_t *period,
+                                     uint64_t left);
 
 /* The first period of an execution of the loop. These two are inlined.
  *   left   iterations to come, 1 or more; UINT64_MAX: unknown.

@@ -30,6 +30,7 @@ typedef struct loop {
   uint32_t unit, floor;
   /* what came out */
   uint64_t done[2], periods, changes;
+  uint64_t plain; /* executions that took the plain loop at once */
 } loop_t;
 
 static void run(loop_t *l, uint64_t iterations) {
@@ -211,29 +212,93 @@ static void test_reach(void **state) {
   free(l.site);
 }
 
-/* Nobody knows how often the loop runs; what remains is given back. */
+/* An execution of which nobody knows how long it is; what remains is given
+ * back. */
+static void run_unknown(loop_t *l, uint64_t left) {
+  static _Thread_local cira__choice_period_t p;
+  uint64_t word = cira_choice1_enter(l->site, &p, UINT64_MAX, 0, l->unit, 0);
+  for (;;) {
+    uint32_t version = (uint32_t)(word >> 32);
+    uint64_t given = word & UINT32_MAX;
+    uint64_t take = given < left ? given : left;
+    now += take * l->ticks[version];
+    l->done[version] += take;
+    left -= take;
+    if (!left) {
+      cira_choice1_leave(l->site, &p, given - take);
+      return;
+    }
+    word = cira_choice1_next(l->site, &p, UINT64_MAX);
+  }
+}
+
 static void test_unknown(void **state) {
   (void)state;
   loop_t l = make(90, 30);
   for (int i = 0; i < 100000; i++) {
-    cira__choice_period_t p;
-    uint64_t left = 100;
-    uint64_t word = cira_choice1_enter(l.site, &p, UINT64_MAX, 0, l.unit, 0);
-    for (;;) {
-      uint32_t version = (uint32_t)(word >> 32);
-      uint64_t given = word & UINT32_MAX;
-      uint64_t take = given < left ? given : left;
-      now += take * l.ticks[version];
-      l.done[version] += take;
-      left -= take;
-      if (!left) {
-        cira_choice1_leave(l.site, &p, given - take);
-        break;
-      }
-      word = cira_choice1_next(l.site, &p, UINT64_MAX);
-    }
+    run_unknown(&l, 100);
   }
   assert_true(cost(&l) < 1.02);
+  free(l.site);
+}
+
+/* The same, by way of the plain loop. */
+static void run_plain(loop_t *l, uint64_t iterations, bool known) {
+  static _Thread_local cira__choice_period_t p;
+  uint64_t left = known ? iterations : UINT64_MAX;
+  if (cira_choice1_plain(l->site, &p, left, known ? 4 : 1)) {
+    now += iterations * l->ticks[0];
+    l->done[0] += iterations;
+    l->plain++;
+  } else if (known) {
+    run(l, iterations);
+  } else {
+    run_unknown(l, iterations);
+  }
+}
+
+/* Where the old loop is faster nearly all executions are plain, be they short,
+ * long or both; and once it is not, hardly any, after some milliseconds. */
+static void test_plain(void **state) {
+  (void)state;
+  static const uint64_t sizes[][2] = {
+      {3, 3}, {100, 100}, {2, 5000}, {300000, 300000}};
+  for (int i = 0; i < 8; i++) {
+    const uint64_t *size = sizes[i / 2];
+    loop_t l = make(30, 36);
+    l.unit = i / 4 ? 4096 : 16;
+    uint64_t count = 2 * 200000000 / (size[0] + size[1]);
+    for (uint64_t k = 0; k < count; k++) {
+      run_plain(&l, size[k % 2], i % 2);
+    }
+    assert_true(cost(&l) < 1.01);
+    if (i <
+        7) { /* long ones count down anyway instead of testing for the end */
+      assert_true(l.plain > count * 19 / 20);
+    }
+    l.ticks[0] = 300;
+    l.plain = l.done[0] = l.done[1] = 0;
+    for (uint64_t k = 0; k < count; k++) {
+      run_plain(&l, size[k % 2], i % 2);
+    }
+    if (size[0] > 4 || !(i % 2)) { /* shorter ones are never changed */
+      assert_true(l.done[1] > 19 * l.done[0]);
+    }
+    free(l.site);
+  }
+}
+
+/* Executions of fewer iterations than are worth a choice. */
+static void test_plain_short(void **state) {
+  (void)state;
+  loop_t l = make(90, 30);
+  for (int i = 0; i < 1000; i++) {
+    run_plain(&l, 3, true);
+  }
+  assert_int_equal(l.plain, 1000);
+  for (int i = 0; i < 16; i++) {
+    assert_int_equal(l.site->stripes[i].stage, 0);
+  }
   free(l.site);
 }
 
@@ -263,6 +328,11 @@ static void test_fixed(void **state) {
   l.changes = 0;
   run(&l, 1000000);
   assert_true(l.changes > 50000);
+  run_plain(&l, 1000, false);
+  assert_int_equal(l.plain, 0);
+  l.site->fixed = cira__choice_fixed_old;
+  run_plain(&l, 1000, false);
+  assert_int_equal(l.plain, 1);
   assert_true(l.done[0] > 1300000 && l.done[1] > 1300000);
   free(l.site);
 }
@@ -294,12 +364,13 @@ static void test_threads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_faster),   cmocka_unit_test(test_short),
-      cmocka_unit_test(test_few),      cmocka_unit_test(test_floor),
-      cmocka_unit_test(test_warm),     cmocka_unit_test(test_long),
-      cmocka_unit_test(test_noise),    cmocka_unit_test(test_phases),
-      cmocka_unit_test(test_reach),    cmocka_unit_test(test_unknown),
-      cmocka_unit_test(test_no_clock), cmocka_unit_test(test_fixed),
-      cmocka_unit_test(test_threads)};
+      cmocka_unit_test(test_faster),     cmocka_unit_test(test_short),
+      cmocka_unit_test(test_few),        cmocka_unit_test(test_floor),
+      cmocka_unit_test(test_warm),       cmocka_unit_test(test_long),
+      cmocka_unit_test(test_noise),      cmocka_unit_test(test_phases),
+      cmocka_unit_test(test_reach),      cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_no_clock),   cmocka_unit_test(test_fixed),
+      cmocka_unit_test(test_threads),    cmocka_unit_test(test_plain),
+      cmocka_unit_test(test_plain_short)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
