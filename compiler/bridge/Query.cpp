@@ -104,13 +104,20 @@ bool ciraValueGetConstant(MlirValue value, int64_t *out_number) {
   return true;
 }
 
-void ciraOperationMarkCopy(MlirOperation wrapped) {
-  Operation *op = unwrap(wrapped);
+static void setColumn(Operation *op, unsigned column) {
   AttrTypeReplacer replacer;
-  replacer.addReplacement([](FileLineColLoc at) {
-    return FileLineColLoc::get(at.getFilename(), at.getLine(), 2);
+  replacer.addReplacement([=](FileLineColLoc at) {
+    return FileLineColLoc::get(at.getFilename(), at.getLine(), column);
   });
   op->setLoc(cast<LocationAttr>(replacer.replace(Attribute(op->getLoc()))));
+}
+
+void ciraOperationMarkCopy(MlirOperation op) {
+  setColumn(unwrap(op), 2);
+}
+
+void ciraOperationMarkPlain(MlirOperation op) {
+  setColumn(unwrap(op), 3);
 }
 
 bool ciraTypeIsALLVMArray(MlirType type, uint64_t *out_count,

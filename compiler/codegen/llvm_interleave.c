@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { plain_ops_max = 1500 }; /* of the loop: the code grows by as much */
+
 /* ---- rounds ---------------------------------------------------------------
  */
 
@@ -422,6 +424,42 @@ static void leave_at_end(cira__weave_t *w) {
   }
 }
 
+/* The loop as clang would have it, for executions that need no choice. */
+static void copy_plain(cira__weave_t *w) {
+  const cira_nest_t *nest = &w->plan->nest;
+  cira_copies_make(&w->plain, &w->b, nest->blocks, nest->count, plain_ops_max,
+                   true);
+  for (size_t i = 0; i < w->plain.block_count; i++) {
+    cira__attr_drop(cira__terminator(w->plain.blocks[i].to), "cira.facts");
+  }
+}
+
+static bool is_outside(const void *user, MlirBlock block) {
+  const cira__weave_t *w = user;
+  return cira_nest_index(&w->plan->nest, block) < 0 &&
+         !cira_copies_has(&w->plain, block);
+}
+
+/* In front of the choice: may the plain loop run? */
+static void build_front(cira__weave_t *w, MlirBlock front, MlirBlock choice,
+                        MlirOperation times) {
+  cira_llvm_build_t *b = &w->b;
+  MlirBlock header = w->plan->nest.blocks[0];
+  MlirValue values[cira_il_args_max];
+  for (int i = 0; i < w->plan->arg_count; i++) {
+    values[i] = mlirBlockGetArgument(front, i);
+  }
+  b->at = front;
+  MlirValue left =
+      cira_llvm_binary(b, "llvm.add", mlirOperationGetOperand(times, 1),
+                       cira_llvm_constant(b, cira_llvm_int(b, 64), 1));
+  cira_choice_plain(&w->choice, b, left, cira_copies_of(&w->plain, header),
+                    choice, w->plan->arg_count, values);
+  cira_copies_carry(&w->plain, NULL, w->plan->nest.loops->function, is_outside,
+                    w);
+  cira_copies_fini(&w->plain);
+}
+
 /* The blocks between the pieces. */
 static MlirBlock add_blocks(cira__weave_t *w) {
   cira_llvm_build_t *b = &w->b;
@@ -460,13 +498,22 @@ void cira_il_build(cira_il_plan_t *plan, MlirOperation count,
   w->choice = cira_choice_make(plan->nest.loops->function, shape->least,
                                2 * shape->ring);
   w->choice.floor_ticks = shape->floor_ticks;
+  copy_plain(w);
   MlirBlock choice = add_blocks(w);
-  redirect(plan, w->b.region, choice);
+  MlirBlock front = choice;
+  if (w->plain.block_count) {
+    front = cira_llvm_block(&w->b);
+    cira__il_add_arguments(w, front, plan->nest.blocks[0]);
+  }
+  redirect(plan, w->b.region, front);
   leave_at_end(w);
   build_rounds(w);
   cira__il_build_late(w);
   build_periods(w, choice, count);
   count_old(w);
+  if (w->plain.block_count) {
+    build_front(w, front, choice, count);
+  }
   free(w->pairs);
   free(w);
 }

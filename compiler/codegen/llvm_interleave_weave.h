@@ -5,6 +5,7 @@
 #define CIRA_COMPILER_CODEGEN_LLVM_INTERLEAVE_WEAVE_H
 
 #include "codegen/llvm_choice.h"
+#include "codegen/llvm_copies.h"
 #include "codegen/llvm_interleave.h"
 
 enum {
@@ -25,6 +26,7 @@ typedef struct cira__weave {
   MlirValue active; /* width pointers to slots of those that go on */
 
   cira_choice_t choice;
+  cira_copies_t plain;
   /* ^go(arguments..., left, word): a period of either version. */
   MlirBlock go;
   MlirValue go_left, go_budget;

@@ -5,6 +5,7 @@
 #include "analysis/ir.h"
 #include "codegen/llvm_build.h"
 #include "codegen/llvm_choice.h"
+#include "codegen/llvm_copies.h"
 
 #include "mlir-c/BuiltinAttributes.h"
 #include "mlir-c/BuiltinTypes.h"
@@ -16,22 +17,16 @@ enum {
   ops_max = 1500,    /* of the loop: the code grows by as much */
   copies_max = 128,  /* blocks */
   blocks_max = 1024, /* after the pass: more than any adds to the others */
-  arguments_max = 64,
+  arguments_max = cira_copies_arguments_max,
   watches_max = 8,
   again_weight = 4095, /* how often a period goes on, for each end */
   signed_gt = 4        /* llvm.icmp's number */
 };
 
-/* A block and its copy; if it ends an iteration of a loop inside, the ops that
- * do. A value and its copy. */
-typedef struct block_pair {
-  MlirBlock from, to;
-  MlirOperation end, end_copy;
-} block_pair_t;
-
-typedef struct value_pair {
-  MlirValue from, to;
-} value_pair_t;
+/* What ends an iteration of a loop inside, and its copy. */
+typedef struct inner_end {
+  MlirOperation end, copy;
+} inner_end_t;
 
 /* A loop right inside one of both: where its counter began and how far it has
  * come in this iteration (variables), and by how much it grows. */
@@ -47,15 +42,16 @@ struct cira_twin {
   MlirBlock header, copy;
   MlirBlock inside[blocks_max]; /* of the loop */
   int inside_count;
-  block_pair_t *blocks;
-  size_t block_count;
-  value_pair_t *values;
-  size_t value_count;
+  cira_copies_t old;   /* counts its iterations */
+  cira_copies_t plain; /* runs from its beginning to its end; or none */
+  inner_end_t ends[copies_max];
+  int end_count;
 
   cira_llvm_build_t b;
   cira_choice_t choice;
   MlirValue budget; /* the variable: iterations left of the period */
   MlirValue rest;   /* the variable: those behind it; null: nobody knows */
+  MlirValue times;  /* iterations after the first; null: nobody knows */
   watch_t watches[watches_max]; /* by turns: of the loop, of the copy */
   int watch_count;
 };
@@ -115,157 +111,64 @@ static bool find_blocks(cira_twin_t *t, int most) {
   return true;
 }
 
-/* The copy of the block; the block itself if it has none. */
-static MlirBlock copy_of_block(const cira_twin_t *t, MlirBlock block) {
-  for (size_t i = 0; i < t->block_count; i++) {
-    if (mlirBlockEqual(t->blocks[i].from, block)) {
-      return t->blocks[i].to;
-    }
-  }
-  return block;
-}
-
 static bool is_copy(const cira_twin_t *t, MlirBlock block) {
-  for (size_t i = 0; i < t->block_count; i++) {
-    if (mlirBlockEqual(t->blocks[i].to, block)) {
-      return true;
-    }
-  }
-  return false;
+  return cira_copies_has(&t->old, block);
 }
 
-/* The values are in the order of the blocks, so that most are found soon. */
-static MlirValue copy_of_value(const cira_twin_t *t, MlirValue value) {
-  for (size_t i = t->value_count; i-- > 0;) {
-    if (mlirValueEqual(t->values[i].from, value)) {
-      return t->values[i].to;
-    }
-  }
-  return value;
-}
-
-/* Calls that only say something about the loop that they stand in front of. */
-static bool is_fact(MlirOperation op) {
-  MlirAttribute callee =
-      ciraOperationHasName(op, "llvm.call")
-          ? mlirOperationGetAttributeByName(op, cira__str("callee"))
-          : mlirAttributeGetNull();
-  if (mlirAttributeIsNull(callee)) {
-    return false;
-  }
-  MlirStringRef name = mlirFlatSymbolRefAttrGetValue(callee);
-  return mlirStringRefEqual(name, cira__str("cira.last")) ||
-         mlirStringRefEqual(name, cira__str("cira.count"));
-}
-
-/* Counts what has to be copied. False: that is too much, or cannot be. */
-static bool measure(const cira_twin_t *t, size_t *out_values) {
-  size_t values = 0, ops = 0;
-  for (int k = 0; k < t->inside_count; k++) {
-    MlirBlock block = t->inside[k];
-    if (mlirBlockGetNumArguments(block) > arguments_max) {
-      return false;
-    }
-    values += (size_t)mlirBlockGetNumArguments(block);
-    for (MlirOperation op = mlirBlockGetFirstOperation(block);
-         !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-      values += (size_t)mlirOperationGetNumResults(op);
-      for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(op); i++) {
-        if (mlirBlockGetNumArguments(mlirOperationGetSuccessor(op, i)) >
-            arguments_max) {
-          return false;
-        }
-      }
-      if (++ops > ops_max || mlirOperationGetNumRegions(op) ||
-          ciraOperationHasName(op, "llvm.invoke")) {
-        return false;
-      }
-    }
-  }
-  *out_values = values;
-  return true;
-}
-
-static void copy_block(cira_twin_t *t, MlirBlock block) {
-  MlirBlock copy = cira_llvm_block(&t->b);
-  block_pair_t *pair = &t->blocks[t->block_count++];
-  *pair = (block_pair_t){.from = block, .to = copy};
-  for (intptr_t i = 0; i < mlirBlockGetNumArguments(block); i++) {
-    MlirValue from = mlirBlockGetArgument(block, i);
-    MlirValue to = mlirBlockAddArgument(copy, mlirValueGetType(from), t->b.loc);
-    t->values[t->value_count++] = (value_pair_t){from, to};
-  }
-  for (MlirOperation op = mlirBlockGetFirstOperation(block);
-       !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-    if (is_fact(op)) {
-      continue;
-    }
-    MlirOperation made = mlirOperationClone(op);
-    ciraOperationMarkCopy(made);
-    mlirBlockAppendOwnedOperation(copy, made);
-    for (intptr_t i = 0; i < mlirOperationGetNumResults(op); i++) {
-      t->values[t->value_count++] = (value_pair_t){
-          mlirOperationGetResult(op, i), mlirOperationGetResult(made, i)};
-    }
-  }
-  if (cira_llvm_block_loop(block) != t->number &&
-      cira__fact_has(cira__terminator(block), "latch")) {
-    pair->end = cira__terminator(block);
-    pair->end_copy = cira__terminator(copy);
-  }
-}
-
-/* The copies use each other; blocks may come before those they use. */
-static void connect(cira_twin_t *t, MlirBlock copy) {
-  for (MlirOperation op = mlirBlockGetFirstOperation(copy);
-       !mlirOperationIsNull(op); op = mlirOperationGetNextInBlock(op)) {
-    for (intptr_t i = 0; i < mlirOperationGetNumOperands(op); i++) {
-      mlirOperationSetOperand(op, i,
-                              copy_of_value(t, mlirOperationGetOperand(op, i)));
-    }
-    for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(op); i++) {
-      mlirOperationSetSuccessor(
-          op, i, copy_of_block(t, mlirOperationGetSuccessor(op, i)));
-    }
-  }
+static MlirBlock copy_of_block(const cira_twin_t *t, MlirBlock block) {
+  return cira_copies_of(&t->old, block);
 }
 
 static void destroy(cira_twin_t *t) {
-  free(t->blocks);
-  free(t->values);
+  cira_copies_fini(&t->old);
+  cira_copies_fini(&t->plain);
   free(t);
 }
 
-cira_twin_t *cira_twin_make(const cira_llvm_loops_t *loops, int64_t number) {
+/* Where iterations of loops inside end; copies are no loops to the facts. */
+static void note_ends(cira_twin_t *t) {
+  for (size_t i = 0; i < t->old.block_count; i++) {
+    MlirBlock block = t->old.blocks[i].from;
+    MlirOperation copy = cira__terminator(t->old.blocks[i].to);
+    if (cira_llvm_block_loop(block) != t->number &&
+        cira__fact_has(cira__terminator(block), "latch")) {
+      t->ends[t->end_count++] = (inner_end_t){cira__terminator(block), copy};
+    }
+  }
+}
+
+static void forget_loops(const cira_copies_t *c) {
+  for (size_t i = 0; i < c->block_count; i++) {
+    cira__attr_drop(cira__terminator(c->blocks[i].to), "cira.facts");
+  }
+}
+
+cira_twin_t *cira_twin_make(const cira_llvm_loops_t *loops, int64_t number,
+                            bool plain) {
   const cira_llvm_loop_t *loop = &loops->items[number];
   cira_twin_t *t = calloc(1, sizeof *t);
-  size_t values;
   if (!t) {
     return NULL;
   }
   t->loops = loops;
   t->number = number;
   t->header = loop->header;
+  t->b = cira_llvm_build_in(loops->function);
   if (mlirBlockIsNull(loop->header) || loop->single.length ||
       mlirBlockEqual(loop->header, first_block(t)) ||
-      !find_blocks(t, copies_max) || !measure(t, &values)) {
+      !find_blocks(t, copies_max) ||
+      !cira_copies_make(&t->old, &t->b, t->inside, t->inside_count, ops_max,
+                        false)) {
     destroy(t);
     return NULL;
   }
-  t->blocks = calloc((size_t)t->inside_count, sizeof *t->blocks);
-  t->values = calloc(values ? values : 1, sizeof *t->values);
-  if (!t->blocks || !t->values) {
-    destroy(t);
-    return NULL;
+  if (plain) {
+    cira_copies_make(&t->plain, &t->b, t->inside, t->inside_count, ops_max,
+                     true);
   }
-  t->b = cira_llvm_build_in(loops->function);
-  for (int i = 0; i < t->inside_count; i++) {
-    copy_block(t, t->inside[i]);
-  }
-  for (size_t i = 0; i < t->block_count; i++) {
-    connect(t, t->blocks[i].to);
-    cira__attr_drop(cira__terminator(t->blocks[i].to), "cira.facts");
-  }
+  note_ends(t);
+  forget_loops(&t->old);
+  forget_loops(&t->plain);
   t->copy = copy_of_block(t, t->header);
   return t;
 }
@@ -277,46 +180,13 @@ static bool is_outside(const cira_twin_t *t, MlirBlock block) {
   return !is_inside(t, block) && !is_copy(t, block);
 }
 
-/* Behind the value. */
-static cira_lb_t behind(MlirValue value) {
-  MlirOperation op = cira__def(value);
-  return cira_lb_before(
-      mlirOperationIsNull(op)
-          ? mlirBlockGetFirstOperation(mlirBlockArgumentGetOwner(value))
-          : mlirOperationGetNextInBlock(op));
+static bool is_outside_of(const void *user, MlirBlock block) {
+  return is_outside(user, block);
 }
 
-/* The next use outside of both loops; null: none. */
-static MlirOperation user_outside(const cira_twin_t *t, MlirValue value,
-                                  intptr_t *out_operand) {
-  MlirOpOperand use = mlirValueGetFirstUse(value);
-  for (; !mlirOpOperandIsNull(use); use = mlirOpOperandGetNextUse(use)) {
-    MlirOperation user = mlirOpOperandGetOwner(use);
-    if (is_outside(t, mlirOperationGetBlock(user))) {
-      *out_operand = mlirOpOperandGetOperandNumber(use);
-      return user;
-    }
-  }
-  return (MlirOperation){NULL};
-}
-
-/* One value that either loop may have computed: through a variable. */
-static void carry_out(cira_twin_t *t, const value_pair_t *pair) {
-  intptr_t operand;
-  MlirOperation user = user_outside(t, pair->from, &operand);
-  if (mlirOperationIsNull(user)) {
-    return;
-  }
-  MlirType type = mlirValueGetType(pair->from);
-  MlirValue room = cira_lb_variable(t->loops->function, type);
-  for (; !mlirOperationIsNull(user);
-       user = user_outside(t, pair->from, &operand)) {
-    cira_lb_t b = cira_lb_before(user);
-    mlirOperationSetOperand(user, operand, cira_lb_load(&b, room, type, 0));
-  }
-  cira_lb_t from = behind(pair->from), to = behind(pair->to);
-  cira_lb_store(&from, pair->from, room);
-  cira_lb_store(&to, pair->to, room);
+static void carry_out(const cira_twin_t *t) {
+  cira_copies_carry(&t->old, t->plain.block_count ? &t->plain : NULL,
+                    t->loops->function, is_outside_of, t);
 }
 
 /* ---- periods --------------------------------------------------------------
@@ -426,11 +296,8 @@ static MlirBlock watch(cira_twin_t *t, watch_t *w, MlirBlock header,
 
 /* Iterations of the loops inside count too. */
 static void count_inside(cira_twin_t *t) {
-  for (size_t i = 0; i < t->block_count; i++) {
-    const block_pair_t *pair = &t->blocks[i];
-    if (mlirOperationIsNull(pair->end)) {
-      continue;
-    }
+  for (int i = 0; i < t->end_count; i++) {
+    const inner_end_t *pair = &t->ends[i];
     int64_t inside = cira__loop_of(pair->end);
     MlirBlock header = t->loops->items[inside].header, in = {NULL};
     intptr_t counter = counter_of(t, inside);
@@ -441,13 +308,13 @@ static void count_inside(cira_twin_t *t) {
     }
     if (!mlirBlockIsNull(in)) {
       set_facts(in, "{loop = %ld : i64, percent = 100 : i64}", t->number);
-      watch(t, &w[1], copy_of_block(t, header), pair->end_copy, counter);
+      watch(t, &w[1], copy_of_block(t, header), pair->copy, counter);
       w[0].step = w[1].step = cira_llvm_loop_step(t->loops, inside, counter);
       t->watch_count += 2;
       continue;
     }
     cira_lb_t from = cira_lb_before(pair->end);
-    cira_lb_t to = cira_lb_before(pair->end_copy);
+    cira_lb_t to = cira_lb_before(pair->copy);
     count_down(t, &from);
     count_down(t, &to);
   }
@@ -634,9 +501,7 @@ static void leave_all(cira_twin_t *t) {
 
 static void start_join(cira_twin_t *t, int64_t least, int64_t unit) {
   find_blocks(t, blocks_max);
-  for (size_t i = 0; i < t->value_count; i++) {
-    carry_out(t, &t->values[i]);
-  }
+  carry_out(t);
   t->choice = cira_choice_make(t->loops->function, least, unit);
   t->budget = cira_lb_variable(t->loops->function, cira_llvm_int(&t->b, 64));
 }
@@ -654,21 +519,54 @@ static MlirBlock make_entry(cira_twin_t *t, MlirValue *out_values) {
   return enter;
 }
 
-/* The blocks in front of both loops, and what comes into them. */
+static void end_entry(const cira_twin_t *t, MlirBlock enter) {
+  int64_t parent = t->loops->items[t->number].parent;
+  if (parent >= 0) {
+    set_facts(enter, "{loop = %ld : i64, percent = 100 : i64}", parent);
+  }
+}
+
+/* The blocks in front of the loops, and what comes into them. */
 typedef struct periods {
+  MlirBlock front; /* may the plain loop run? null: there is none */
   MlirBlock enter, go, again;
+  MlirValue coming[arguments_max];
   MlirValue entering[arguments_max + 1], going[arguments_max + 1],
       next[arguments_max + 1];
 } periods_t;
 
 /* Whoever enters the loop comes to `enter`. */
 static void make_periods(cira_twin_t *t, periods_t *p) {
-  p->enter = make_entry(t, p->entering);
+  p->front = (MlirBlock){NULL};
+  if (t->plain.block_count) {
+    p->front = make_entry(t, p->coming);
+    p->enter = block_like(t, t->header, p->entering);
+  } else {
+    p->enter = make_entry(t, p->entering);
+  }
   p->go = block_like(t, t->header, p->going);
   p->again = block_like(t, t->header, p->next);
 }
 
+/* Most executions take the plain loop, without anything that counts. */
+static void build_front(cira_twin_t *t, const periods_t *p) {
+  intptr_t args = mlirBlockGetNumArguments(t->header);
+  MlirType i64 = cira_llvm_int(&t->b, 64);
+  t->b.at = p->front;
+  MlirValue left = mlirValueIsNull(t->times)
+                       ? cira_llvm_constant(&t->b, i64, cira_choice_unknown)
+                       : cira_llvm_binary(&t->b, "llvm.add", t->times,
+                                          cira_llvm_constant(&t->b, i64, 1));
+  cira_choice_plain(&t->choice, &t->b, left,
+                    cira_copies_of(&t->plain, t->header), p->enter, args,
+                    p->coming);
+  end_entry(t, p->front);
+}
+
 static void build_periods(cira_twin_t *t, periods_t *p) {
+  if (!mlirBlockIsNull(p->front)) {
+    build_front(t, p);
+  }
   build_go(t, p->go, p->going);
   build_period(t, p->enter, p->go, true, p->entering);
   build_period(t, p->again, p->go, false, p->next);
@@ -696,6 +594,7 @@ void cira_twin_join_counted(cira_twin_t *t, int64_t unit, MlirValue times,
                             int64_t least) {
   periods_t p;
   start_join(t, least, unit);
+  t->times = times;
   t->rest = cira_lb_variable(t->loops->function, cira_llvm_int(&t->b, 64));
   leave_all(t);
   MlirBlock latch = latch_of(t);
@@ -710,19 +609,10 @@ void cira_twin_join_counted(cira_twin_t *t, int64_t unit, MlirValue times,
   destroy(t);
 }
 
-static void end_entry(const cira_twin_t *t, MlirBlock enter) {
-  int64_t parent = t->loops->items[t->number].parent;
-  if (parent >= 0) {
-    set_facts(enter, "{loop = %ld : i64, percent = 100 : i64}", parent);
-  }
-}
-
 void cira_twin_split(cira_twin_t *t, MlirValue changed) {
   MlirValue values[arguments_max];
   intptr_t args = mlirBlockGetNumArguments(t->header);
-  for (size_t i = 0; i < t->value_count; i++) {
-    carry_out(t, &t->values[i]);
-  }
+  carry_out(t);
   MlirBlock enter = make_entry(t, values);
   cira_llvm_cond_br(&t->b, changed, t->header, args, values, t->copy, args,
                     values);
@@ -737,8 +627,8 @@ static void count_first(cira_twin_t *t, MlirBlock over, int64_t unroll) {
   char text[96];
   intptr_t args = mlirBlockGetNumArguments(t->header);
   MlirBlock tick = block_like(t, t->copy, values);
-  for (size_t i = 0; i < t->block_count; i++) {
-    redirect(t->blocks[i].to, t->copy, tick);
+  for (size_t i = 0; i < t->old.block_count; i++) {
+    redirect(t->old.blocks[i].to, t->copy, tick);
   }
   cira_lb_t lb = cira_lb_at_end(tick, -1);
   MlirValue left = count_down(t, &lb);
@@ -761,9 +651,7 @@ static void count_first(cira_twin_t *t, MlirBlock over, int64_t unroll) {
 MlirBlock cira_twin_first(cira_twin_t *t, int64_t count, int64_t unroll) {
   MlirValue values[arguments_max];
   intptr_t args = mlirBlockGetNumArguments(t->header);
-  for (size_t i = 0; i < t->value_count; i++) {
-    carry_out(t, &t->values[i]);
-  }
+  carry_out(t);
   t->budget = cira_lb_variable(t->loops->function, cira_llvm_int(&t->b, 64));
   MlirBlock enter = make_entry(t, values);
   cira_llvm_store(&t->b,

@@ -10,8 +10,7 @@
  * The choice is made anew in front of an iteration once the period is used up.
  * Of a period, each iteration is one, and so is each of the loops inside: rows
  * of graphs are long and short. What the loops leave to the code behind them
- * goes through variables (llvm.alloca), of which mem2reg makes values.
- * Copies have no facts of loops: later passes leave the old loop alone.
+ * goes through variables (codegen/llvm_copies.h).
  * Threading: as the IR. */
 #ifndef CIRA_COMPILER_CODEGEN_LLVM_TWIN_H
 #define CIRA_COMPILER_CODEGEN_LLVM_TWIN_H
@@ -20,10 +19,12 @@
 
 typedef struct cira_twin cira_twin_t;
 
-/* Copies loop `number`, with those inside. `loops` must outlive the twin.
- * Returns NULL if the loop must stay the only one (what the facts call
- * `single`), is too large, or if there is no memory. */
-cira_twin_t *cira_twin_make(const cira_llvm_loops_t *loops, int64_t number);
+/* Copies loop `number`, with those inside; twice if `plain`: joined, most of
+ * its executions will then take a third loop, which counts nothing. `loops`
+ * must outlive the twin. Returns NULL if the loop must stay the only one (what
+ * the facts call `single`), is too large, or if there is no memory. */
+cira_twin_t *cira_twin_make(const cira_llvm_loops_t *loops, int64_t number,
+                            bool plain);
 
 /* Puts the choice in front of both; `unit` iterations of the changed one are a
  * fair sample. Frees the twin. */

@@ -598,7 +598,7 @@ static cira_twin_t *copy_small(const cira_llvm_loops_t *loops,
     }
   }
   *out_unroll = 4 * ops <= unroll_ops ? 4 : 2 * ops <= unroll_ops ? 2 : 1;
-  return ops <= small_ops ? cira_twin_make(loops, list->loop) : NULL;
+  return ops <= small_ops ? cira_twin_make(loops, list->loop, false) : NULL;
 }
 
 /* From the copy into the loop: the first node there is the one that asks. */

@@ -407,7 +407,7 @@ static void keep_old(work_t *w, cira_ahead_plan_t *p, int64_t loop) {
   if (p->always || around) {
     return;
   }
-  cira_twin_t *twin = cira_twin_make(&w->loops, loop);
+  cira_twin_t *twin = cira_twin_make(&w->loops, loop, true);
   if (twin) {
     w->roots[w->twin_count] = loop;
     w->twins[w->twin_count++] = twin;

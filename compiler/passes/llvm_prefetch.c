@@ -411,7 +411,7 @@ static bool is_timed(work_t *w, candidate_t *c) {
     return false;
   }
   if (!is_chosen(w, c->loop) && !is_chosen_inside(w, c->chosen)) {
-    w->twins[c->chosen] = cira_twin_make(&w->loops, c->chosen);
+    w->twins[c->chosen] = cira_twin_make(&w->loops, c->chosen, true);
   }
   return is_chosen(w, c->loop);
 }
@@ -517,7 +517,7 @@ static void split(work_t *w, int64_t loop) {
       longest = c;
     }
   }
-  cira_twin_t *twin = longest ? cira_twin_make(&w->loops, loop) : NULL;
+  cira_twin_t *twin = longest ? cira_twin_make(&w->loops, loop, false) : NULL;
   if (!twin) {
     return;
   }

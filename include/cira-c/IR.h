@@ -73,6 +73,11 @@ MLIR_CAPI_EXPORTED bool ciraValueGetConstant(MlirValue value,
  * the original has (flags, metadata, attributes of calls). */
 MLIR_CAPI_EXPORTED void ciraOperationMarkCopy(MlirOperation op);
 
+/* The same for an op of a whole loop that was copied before anything was
+ * changed: what the original says about its neighbours in the loop holds too.
+ */
+MLIR_CAPI_EXPORTED void ciraOperationMarkPlain(MlirOperation op);
+
 /* Is it an !llvm.array, and what of? `out_count` and `out_element` are
  * written only if it is. */
 MLIR_CAPI_EXPORTED bool ciraTypeIsALLVMArray(MlirType type, uint64_t *out_count,

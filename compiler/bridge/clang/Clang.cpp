@@ -436,16 +436,25 @@ bool CiraPass::sendSafely(cira::Route &R, cira::Facts &facts,
 
 /// Passes keep what they know in variables, and test in their loops whether
 /// these are worth it. The first become values here, the test a choice between
-/// two loops, since clang does so only earlier.
+/// two loops, since clang does so only earlier. What is seldom entered becomes
+/// a function in between.
 static void splitLoops(Function &F, FunctionAnalysisManager &FAM) {
+  FunctionPassManager first;
+  first.addPass(PromotePass());
+  FAM.invalidate(F, first.run(F, FAM));
+  SmallVector<Function *> functions = cira::outlineChoices(F);
+  functions.push_back(&F);
   FunctionPassManager manager;
-  manager.addPass(PromotePass());
   manager.addPass(EarlyCSEPass());
   // What loops inside count (codegen/llvm_twin.c) is known before they begin.
   manager.addPass(createFunctionToLoopPassAdaptor(IndVarSimplifyPass()));
   manager.addPass(createFunctionToLoopPassAdaptor(
       SimpleLoopUnswitchPass(/*NonTrivial=*/true), /*UseMemorySSA=*/true));
-  FAM.invalidate(F, manager.run(F, FAM));
+  for (Function *G : functions) {
+    FAM.invalidate(*G, PreservedAnalyses::none());
+    cira::inlineChoice(*G);
+    FAM.invalidate(*G, manager.run(*G, FAM));
+  }
 }
 
 /// Sends the function through MLIR if that may be worth it; true: it changed.

@@ -42,9 +42,10 @@ private:
   bool sameShape(const Instruction &I, const Instruction &original);
   void mapNames();
   void matchPhis(BasicBlock &B, const Instruction &original);
+  void matchPlainPhis(BasicBlock &B, const Instruction &original);
   bool wire(Instruction &I, std::string &why);
   Value *mapped(Value *V);
-  Value *fromOriginal(Value *V);
+  Value *fromOriginal(Value *V, bool plain = false);
   void restoreBundles(CallBase &C, const CallBase &original);
   void restoreRecords(Instruction &I, const Instruction &original);
   void locateNew();
@@ -58,6 +59,9 @@ private:
   DenseMap<const Instruction *, Instruction *> originals; // of `body` -> of R.F
   DenseSet<const Instruction *> claimed;
   DenseSet<const Instruction *> duplicates; // in `body`
+  // The copies of whole loops that nothing has changed.
+  DenseMap<const Value *, Value *> plainOf; // of R.F -> of `body`
+  DenseMap<const Instruction *, const Instruction *> plains; // the other way
   std::string wrong;
 };
 
@@ -149,12 +153,13 @@ Instruction *Rebuild::remadeFrom(Instruction &I, Instruction &original) {
 }
 
 /// One more copy of an original, that a pass asked for; null if `I` is none.
-/// What the original says about its neighbours in the same iteration does not
-/// hold for a copy.
+/// What the original says about its neighbours in the same iteration holds for
+/// a copy only if all of the loop was copied.
 Instruction *Rebuild::duplicate(Instruction &I) {
   unsigned column;
   unsigned tag = tagAt(I, column);
-  if (column != CopyColumn || tag == 0 || tag > R.byTag.size()) {
+  bool plain = column == PlainColumn;
+  if ((column != CopyColumn && !plain) || tag == 0 || tag > R.byTag.size()) {
     return nullptr;
   }
   Instruction &original = *R.byTag[tag - 1];
@@ -164,11 +169,16 @@ Instruction *Rebuild::duplicate(Instruction &I) {
     return nullptr;
   }
   Instruction *copy = remadeFrom(I, original);
-  for (unsigned kind :
-       {LLVMContext::MD_alias_scope, LLVMContext::MD_noalias,
-        LLVMContext::MD_access_group, LLVMContext::MD_loop,
-        LLVMContext::MD_mem_parallel_loop_access, LLVMContext::MD_DIAssignID}) {
-    copy->setMetadata(kind, nullptr);
+  copy->setMetadata(LLVMContext::MD_DIAssignID, nullptr);
+  for (unsigned kind : {LLVMContext::MD_alias_scope, LLVMContext::MD_noalias,
+                        LLVMContext::MD_access_group, LLVMContext::MD_loop,
+                        LLVMContext::MD_mem_parallel_loop_access}) {
+    if (!plain) {
+      copy->setMetadata(kind, nullptr);
+    }
+  }
+  if (plain && plainOf.try_emplace(&original, copy).second) {
+    plains[copy] = &original;
   }
   duplicates.insert(copy);
   return copy;
@@ -213,6 +223,23 @@ void Rebuild::matchPhis(BasicBlock &B, const Instruction &terminator) {
     copy->setName(old.getName());
     ofOriginal[&old] = copy;
     originals[copy] = &old;
+    ++phi;
+  }
+}
+
+/// The same for a block of a plain copy, which is as the original was.
+void Rebuild::matchPlainPhis(BasicBlock &B, const Instruction &terminator) {
+  auto phi = B.phis().begin();
+  for (const PHINode &old : terminator.getParent()->phis()) {
+    if (phi == B.phis().end() || phi->getType() != old.getType()) {
+      return;
+    }
+    auto *copy = cast<PHINode>(map[&*phi]);
+    copy->copyMetadata(old);
+    copy->copyIRFlags(&old);
+    copy->setDebugLoc(old.getDebugLoc());
+    plainOf.try_emplace(&old, copy);
+    plains[copy] = &old;
     ++phi;
   }
 }
@@ -393,11 +420,12 @@ bool Rebuild::wire(Instruction &I, std::string &why) {
 }
 
 /// What a value of R.F is in the body; null if it is not there any more.
-Value *Rebuild::fromOriginal(Value *V) {
+Value *Rebuild::fromOriginal(Value *V, bool plain) {
   if (isa<Constant>(V) || isa<MetadataAsValue>(V) || isa<InlineAsm>(V)) {
     return V;
   }
-  return ofOriginal.lookup(V);
+  Value *copy = plain ? plainOf.lookup(V) : nullptr;
+  return copy ? copy : ofOriginal.lookup(V);
 }
 
 /// An assumption's bundles still name values of R.F. One that is gone makes
@@ -420,11 +448,12 @@ void Rebuild::restoreRecords(Instruction &I, const Instruction &original) {
   if (!original.hasDbgRecords() || !I.getParent()->IsNewDbgInfoFormat) {
     return;
   }
+  bool plain = plains.count(&I);
   I.cloneDebugInfoFrom(&original);
   for (DbgVariableRecord &record : filterDbgVars(I.getDbgRecordRange())) {
     SmallVector<Value *> values(record.location_ops());
     for (Value *V : values) {
-      Value *now = isa<Constant>(V) ? V : ofOriginal.lookup(V);
+      Value *now = fromOriginal(V, plain);
       if (!now) {
         record.setKillLocation();
         break;
@@ -432,7 +461,7 @@ void Rebuild::restoreRecords(Instruction &I, const Instruction &original) {
       record.replaceVariableLocationOp(V, now, true);
     }
     if (record.isDbgAssign() && record.getAddress()) {
-      Value *now = fromOriginal(record.getAddress());
+      Value *now = fromOriginal(record.getAddress(), plain);
       if (now) {
         record.setAddress(now);
       } else {
@@ -510,8 +539,11 @@ bool Rebuild::run(std::string &why) {
   }
   for (BasicBlock &B : from) {
     auto found = originals.find(cast<Instruction>(map[B.getTerminator()]));
+    auto plain = plains.find(cast<Instruction>(map[B.getTerminator()]));
     if (found != originals.end()) {
       matchPhis(B, *found->second);
+    } else if (plain != plains.end()) {
+      matchPlainPhis(B, *plain->second);
     }
   }
   for (BasicBlock &B : *body) {
@@ -536,6 +568,9 @@ bool Rebuild::run(std::string &why) {
   for (auto &[copy, original] : originals) {
     restoreRecords(const_cast<Instruction &>(*copy), *original);
   }
+  for (auto &[copy, original] : plains) {
+    restoreRecords(const_cast<Instruction &>(*copy), *original);
+  }
   locateNew();
   DenseMap<DIAssignID *, DIAssignID *> ids; // one body may not share another's
   for (BasicBlock &B : *body) {
@@ -548,7 +583,6 @@ bool Rebuild::run(std::string &why) {
     return false;
   }
   swap();
-  inlineChoice(F);
   return true;
 }
 

@@ -11,6 +11,7 @@
 //   Huge.cpp     huge pages for large blocks, without MLIR
 //   Giveback.cpp a function as exported by MLIR -> into its old place
 //   Choice.cpp   what chooses between two versions of a loop at run time
+//   Outline.cpp  functions of their own for loops that are not plain
 //
 // The invariant: an instruction that a pass has not made is never the one that
 // MLIR gives back but a copy of the original, only wired as MLIR wired it. So
@@ -103,6 +104,8 @@ constexpr unsigned TagColumn = 1;
 /// The column of one more copy of the original, made by a pass
 /// (ciraOperationMarkCopy): done under the same conditions on other values.
 constexpr unsigned CopyColumn = 2;
+/// The same of a whole loop that nothing has changed (ciraOperationMarkPlain).
+constexpr unsigned PlainColumn = 3;
 
 /// Why this function cannot be taken out; empty: it can.
 std::string whyNot(const llvm::Function &F);
@@ -127,6 +130,10 @@ bool isChoice(llvm::StringRef name);
 bool addChoice(llvm::Module &M);
 llvm::GlobalVariable *makeSite(llvm::Module &M);
 void inlineChoice(llvm::Function &F);
+/// Makes functions of what a choice only enters where the plain loop may not
+/// run (cira_choice1_plain): so it takes no register from that loop, and the
+/// function's frame stays as it was. Returns them.
+llvm::SmallVector<llvm::Function *> outlineChoices(llvm::Function &F);
 /// For tests: the choice that is fixed, for a call of cira_jump_step too.
 void fixJump(llvm::CallInst &step);
 

@@ -210,15 +210,16 @@ llvm.func @rows(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !ll
 
 // -----
 
-// A loop that ends when it finds something. The loop as it was stays beside it;
-// a choice in front of both, made anew when a period of either ends. What the
-// loops leave goes through a variable.
+// A loop that ends when it finds something. The loop as it was stays beside it,
+// twice: one that is entered by a choice in front of both, made anew when a
+// period of either ends; and, in front of that, a plain one which counts
+// nothing. What the loops leave goes through a variable.
 // CHECK-LABEL: llvm.func @walk
 // CHECK-SAME: changed
 // CHECK: %[[BUDGET:.*]] = llvm.alloca %{{.*}} x i64
-// CHECK: %[[PERIOD:.*]] = llvm.alloca %{{.*}} x !llvm.array<32 x i8>
+// CHECK: %[[PERIOD:.*]] = llvm.alloca %{{.*}} x !llvm.array<48 x i8>
 // CHECK: %[[OUT:.*]] = llvm.alloca %{{.*}} x i64
-// CHECK: llvm.br ^[[ENTER:bb[0-9]+]](
+// CHECK: llvm.br ^[[FRONT:bb[0-9]+]](
 // CHECK: ^[[NEW:bb[0-9]+]](%[[I:.*]]: i64)
 // CHECK-NEXT: llvm.store %[[I]], %[[OUT]]
 // CHECK: %[[P:.*]] = llvm.getelementptr inbounds %arg1
@@ -228,11 +229,18 @@ llvm.func @rows(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !ll
 // CHECK: llvm.cond_br %{{.*}}, ^{{.*}}, ^[[TICK:bb[0-9]+]](%{{.*}} : i64)
 // CHECK: llvm.load %[[OUT]]
 // CHECK-NEXT: llvm.return
-// CHECK: ^[[OLD:bb[0-9]+]](%[[J:.*]]: i64)
+// CHECK: ^[[OLD:bb[0-9]+]](%[[J:[0-9]+]]: i64)
 // CHECK-NEXT: llvm.store %[[J]], %[[OUT]]
 // CHECK-NOT: prefetch
+// CHECK: ^[[PLAIN:bb[0-9]+]](%[[K:[0-9]+]]: i64)
+// CHECK-NEXT: llvm.store %[[K]], %[[OUT]]
+// CHECK-NOT: prefetch
+// CHECK: llvm.cond_br %{{.*}}, ^{{bb[0-9]+}}, ^[[PLAIN]](%{{.*}} : i64)
 // CHECK: llvm.call @cira_choice1_leave
 // CHECK: llvm.call @cira_choice1_leave
+// CHECK: ^[[FRONT]](%[[FIRST:.*]]: i64)
+// CHECK: %[[IS:.*]] = llvm.call @cira_choice1_plain(
+// CHECK-NEXT: llvm.cond_br %[[IS]] weights([65536, 1]), ^[[PLAIN]](%[[FIRST]] : i64), ^[[ENTER:bb[0-9]+]](%[[FIRST]] : i64)
 // CHECK: ^[[ENTER]](%{{.*}}: i64)
 // CHECK: llvm.call @cira_choice1_enter
 // CHECK-NEXT: llvm.br ^[[GO:bb[0-9]+]]
