@@ -19,6 +19,8 @@ static const char *const declarations[] = {
      " -> i64"),
     "llvm.func @cira_choice1_plain(!llvm.ptr, !llvm.ptr, i64, i64)"
     " -> (i1 {llvm.zeroext})",
+    "llvm.func @cira_choice1_open(!llvm.ptr, !llvm.ptr)"
+    " -> (i1 {llvm.zeroext})",
     "llvm.func @cira_choice1_next(!llvm.ptr, !llvm.ptr, i64) -> i64",
     "llvm.func @cira_choice1_more(!llvm.ptr, !llvm.ptr, i64)",
     "llvm.func @cira_choice1_leave(!llvm.ptr, !llvm.ptr, i64)",
@@ -110,9 +112,14 @@ void cira_choice_plain(const cira_choice_t *c, cira_llvm_build_t *b,
       {NULL},
       {NULL},
       left,
-      cira_llvm_constant(b, cira_llvm_int(b, 64), c->least),
+      {NULL},
   };
-  MlirValue is = call(c, b, "cira_choice1_plain", 4, values, 1);
+  bool open = mlirValueIsNull(left);
+  if (!open) {
+    values[3] = cira_llvm_constant(b, cira_llvm_int(b, 64), c->least);
+  }
+  MlirValue is = open ? call(c, b, "cira_choice1_open", 2, values, 1)
+                      : call(c, b, "cira_choice1_plain", 4, values, 1);
   cira_llvm_cond_br(b, is, plain, count, arguments, others, count, arguments);
   int32_t weights[] = {plain_weight, 1};
   /* Not discardable: only then LLVM's branch has it. */

@@ -41,11 +41,11 @@ typedef struct cira_choice {
 cira_choice_t cira_choice_make(MlirOperation function, int64_t least,
                                int64_t unit);
 
-/* Ends the block: executions of `left` iterations to come (an i64) that may be
- * of the loop as clang would have it go to `plain`, where nothing is counted;
- * the others to where cira_choice_enter is. Both blocks have these arguments.
- * The plug-in makes a function of all that only `others` leads to, so that it
- * costs the plain loop no register. */
+/* Ends the block: executions of `left` iterations to come (an i64; null: nobody
+ * knows) that may be of the loop as clang would have it go to `plain`, where
+ * nothing is counted; the others to where cira_choice_enter is. Both blocks
+ * have these arguments. The plug-in makes a function of all that only `others`
+ * leads to, so that it costs the plain loop no register. */
 void cira_choice_plain(const cira_choice_t *c, cira_llvm_build_t *b,
                        MlirValue left, MlirBlock plain, MlirBlock others,
                        intptr_t count, const MlirValue *arguments);

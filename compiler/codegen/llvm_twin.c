@@ -554,7 +554,7 @@ static void build_front(cira_twin_t *t, const periods_t *p) {
   MlirType i64 = cira_llvm_int(&t->b, 64);
   t->b.at = p->front;
   MlirValue left = mlirValueIsNull(t->times)
-                       ? cira_llvm_constant(&t->b, i64, cira_choice_unknown)
+                       ? (MlirValue){NULL}
                        : cira_llvm_binary(&t->b, "llvm.add", t->times,
                                           cira_llvm_constant(&t->b, i64, 1));
   cira_choice_plain(&t->choice, &t->b, left,

@@ -448,10 +448,21 @@ INLINE bool cira_choice1_plain(cira__choice_site_t *site,
   __asm__ volatile("" : "+r"(p));
   stripe_t *s = stripe_of(site, p);
   uint32_t plain = get(&s->plain);
-  uint64_t takes = left == UINT64_MAX ? 1 : left;
-  if (takes <= plain) {
-    set(&s->plain, plain - (uint32_t)takes);
+  if (left <= plain) {
+    set(&s->plain, plain - (uint32_t)left);
     return true;
   }
   return cira_choice1_rest(site, p, left);
+}
+
+INLINE bool cira_choice1_open(cira__choice_site_t *site,
+                              cira__choice_period_t *p) {
+  __asm__ volatile("" : "+r"(p));
+  stripe_t *s = stripe_of(site, p);
+  uint32_t plain = get(&s->plain);
+  if (plain) {
+    set(&s->plain, plain - 1);
+    return true;
+  }
+  return cira_choice1_rest(site, p, UINT64_MAX);
 }

@@ -76,11 +76,13 @@ _Static_assert(sizeof(cira__choice_period_t) <= 48, "llvm_choice.c says so");
 /* In front of everything: a third copy of the loop, which counts nothing and
  * asks for nothing, is what clang makes of it. Is it to run, from the beginning
  * to the end of this execution? If not, the other two are entered. Inlined.
- *   left   as below.
+ *   left   iterations to come, 1 or more; cira_choice1_open if nobody knows.
  *   least  for fewer it is the plain loop, and nothing is learned. */
 _Bool cira_choice1_plain(cira__choice_site_t *site,
                          cira__choice_period_t *period, uint64_t left,
                          uint64_t least);
+_Bool cira_choice1_open(cira__choice_site_t *site,
+                        cira__choice_period_t *period);
 /* The same, once what the stripe allows at once is used up. */
 CIRA_CC_CALL _Bool cira_choice1_rest(cira__choice_site_t *site,
                                      cira__choice_period_t *period,

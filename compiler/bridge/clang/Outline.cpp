@@ -123,8 +123,9 @@ SmallVector<Function *> outlineChoices(Function &F) {
     SmallVector<CallInst *> calls;
     for (Instruction &I : instructions(*at)) {
       auto *call = dyn_cast<CallInst>(&I);
-      if (call && call->getCalledFunction() &&
-          call->getCalledFunction()->getName() == "cira_choice1_plain") {
+      Function *callee = call ? call->getCalledFunction() : nullptr;
+      if (callee && (callee->getName() == "cira_choice1_plain" ||
+                     callee->getName() == "cira_choice1_open")) {
         calls.push_back(call);
       }
     }

@@ -239,7 +239,7 @@ llvm.func @rows(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !ll
 // CHECK: llvm.call @cira_choice1_leave
 // CHECK: llvm.call @cira_choice1_leave
 // CHECK: ^[[FRONT]](%[[FIRST:.*]]: i64)
-// CHECK: %[[IS:.*]] = llvm.call @cira_choice1_plain(
+// CHECK: %[[IS:.*]] = llvm.call @cira_choice1_open(
 // CHECK-NEXT: llvm.cond_br %[[IS]] weights([65536, 1]), ^[[PLAIN]](%[[FIRST]] : i64), ^[[ENTER:bb[0-9]+]](%[[FIRST]] : i64)
 // CHECK: ^[[ENTER]](%{{.*}}: i64)
 // CHECK: llvm.call @cira_choice1_enter
