@@ -32,8 +32,8 @@ typedef struct cira_copies {
 /* Whether a block belongs to none of the loops. */
 typedef bool (*cira_copies_outside_t)(const void *user, MlirBlock block);
 
-/* Copies the blocks to the end of the builder's region. `plain`: it will be what
- * clang itself would have, so it keeps all that is known of the original.
+/* Copies the blocks to the end of the builder's region. `plain`: it will be
+ * what clang itself would have, so it keeps all that is known of the original.
  * Returns false, with nothing made, if there are more ops than `ops_max`, or
  * some that cannot be two. */
 bool cira_copies_make(cira_copies_t *c, cira_llvm_build_t *b,

@@ -13,14 +13,13 @@ using namespace llvm;
 
 namespace cira {
 
-/// Where the call's answer "not the plain one" leads to, and nothing else; null:
-/// it is used otherwise.
+/// Where the call's answer "not the plain one" leads to, and nothing else;
+/// null: it is used otherwise.
 static BasicBlock *entryOf(CallInst &call) {
-  auto *branch = call.hasOneUse() ? dyn_cast<BranchInst>(*call.user_begin())
-                                  : nullptr;
-  BasicBlock *entry = branch && branch->isConditional()
-                          ? branch->getSuccessor(1)
-                          : nullptr;
+  auto *branch =
+      call.hasOneUse() ? dyn_cast<BranchInst>(*call.user_begin()) : nullptr;
+  BasicBlock *entry =
+      branch && branch->isConditional() ? branch->getSuccessor(1) : nullptr;
   return entry && entry->getSinglePredecessor() == branch->getParent()
              ? entry
              : nullptr;
