@@ -31,6 +31,8 @@ namespace {
 
 /// A step wider than this is not walked ahead: a page's worth.
 constexpr int64_t MaxStrideBytes = 4096;
+/// Values that meet at the end of an iteration.
+constexpr unsigned MaxWays = 16;
 /// A walk with wider steps has few elements in each page.
 constexpr int64_t MaxWalkBytes = 512;
 /// Loops larger than this are not looked at: the question whether something
@@ -75,6 +77,7 @@ private:
   std::optional<int64_t> walkBytes(Value *pointer, Loop &L);
   bool walks(Loop &L);
   std::optional<int64_t> strideBytes(Value *pointer, Loop &L);
+  int64_t stepOf(PHINode &phi, Loop &L);
 
   Route &R;
   bool far;
@@ -123,11 +126,16 @@ static const char *whyStops(const Instruction &I) {
 }
 
 /// May the instruction free memory, or let another thread do so: 2; the same,
-/// by allocating or freeing: 1; 0: no.
-static int64_t stops(const Instruction &I, const TargetLibraryInfo &TLI) {
+/// by allocating or freeing: 1; 0: no. What fills or copies memory does not; it
+/// does with far memory, whose pages other functions may have to bring.
+static int64_t stops(const Instruction &I, const TargetLibraryInfo &TLI,
+                     bool far) {
   if (auto *C = dyn_cast<CallBase>(&I)) {
     bool quiet = C->onlyReadsMemory() || (C->hasFnAttr(Attribute::NoFree) &&
                                           C->hasFnAttr(Attribute::NoSync));
+    if (auto *fill = dyn_cast<MemIntrinsic>(C)) {
+      quiet |= !far && !fill->isVolatile(); // LLVM 19 does not call it nosync
+    }
     bool heap = isAllocationFn(C, &TLI) || getFreedOperand(C, &TLI);
     return quiet ? 0 : heap ? 1 : 2;
   }
@@ -174,6 +182,40 @@ std::optional<int64_t> Gather::strideBytes(Value *pointer, Loop &L) {
     return std::nullopt;
   }
   return step->getAPInt().getSExtValue();
+}
+
+/// By how much the value of the loop's header grows in each iteration; 0: by
+/// nothing known. Each way through the loop may add it by an operation of its
+/// own: scalar evolution does not look behind where they meet.
+int64_t Gather::stepOf(PHINode &phi, Loop &L) {
+  if (!SE.isSCEVable(phi.getType()) || !L.getLoopLatch()) {
+    return 0;
+  }
+  if (std::optional<int64_t> step = strideBytes(&phi, L)) {
+    return *step;
+  }
+  std::optional<int64_t> step;
+  SmallSetVector<Value *, 8> values;
+  values.insert(phi.getIncomingValueForBlock(L.getLoopLatch()));
+  for (unsigned i = 0; i < values.size() && values.size() <= MaxWays; i++) {
+    auto *join = dyn_cast<PHINode>(values[i]);
+    if (join && join != &phi && LI.getLoopFor(join->getParent()) == &L) {
+      values.insert(join->incoming_values().begin(),
+                    join->incoming_values().end());
+      continue;
+    }
+    auto *by = dyn_cast<SCEVConstant>(
+        SE.getMinusSCEV(SE.getSCEV(values[i]), SE.getSCEV(&phi)));
+    if (!by || by->getAPInt().getSignificantBits() > 63) {
+      return 0;
+    }
+    int64_t grows = by->getAPInt().getSExtValue();
+    if (grows != step.value_or(grows)) {
+      return 0;
+    }
+    step = grows;
+  }
+  return values.size() <= MaxWays ? step.value_or(0) : 0;
 }
 
 /// Is the value, of the loop's header, computed from such values of the
@@ -684,8 +726,7 @@ void Gather::loop(Loop &L, int64_t parent) {
     if (B == header) {
       Fact steps = {.name = "steps", .isList = true};
       for (PHINode &phi : B->phis()) {
-        bool able = SE.isSCEVable(phi.getType());
-        steps.list.push_back(able ? strideBytes(&phi, L).value_or(0) : 0);
+        steps.list.push_back(stepOf(phi, L));
       }
       end.push_back(steps);
     }
@@ -703,7 +744,7 @@ Facts Gather::run() {
     loop(*L, -1);
   }
   for (const Instruction *I : R.byTag) {
-    if (int64_t how = facts.loops.empty() ? 0 : stops(*I, TLI)) {
+    if (int64_t how = facts.loops.empty() ? 0 : stops(*I, TLI, far)) {
       facts.at[R.tagOf[I]].push_back({.name = "stops", .number = how});
     }
   }
