@@ -553,6 +553,7 @@ void cira_ahead_init(cira_ahead_t *a, const cira_llvm_loops_t *loops,
   a->scan = scan;
   a->value_count = a->base_count = a->target_count = a->witness_count = 0;
   a->anchor = (MlirOperation){NULL};
+  a->in_front = false;
   a->scan_from = a->scan_to = -1;
   a->scan_step = 0;
   a->row_first = (MlirValue){NULL};
@@ -756,10 +757,41 @@ static void need(cira_ahead_t *a, int number) {
     need(a, v->alias);
   }
   bool parts = v->kind == cira_ahead_op || v->kind == cira_ahead_load ||
-               (v->kind == cira_ahead_source && !cira_ahead_stride(v->op));
+               (v->kind == cira_ahead_source &&
+                (a->in_front || !cira_ahead_stride(v->op)));
   for (intptr_t i = 0; parts && i < mlirOperationGetNumOperands(v->op); i++) {
     need(a, find_value(a, mlirOperationGetOperand(v->op, i)));
   }
+}
+
+/* Do the sources that the value is made of lie in memory that the loop shows?
+ */
+static bool is_shown(const cira_ahead_t *a, int number) {
+  const cira_ahead_value_t *v = &a->values[number];
+  if (v->kind == cira_ahead_source) {
+    return cira_ahead_is_witnessed(a, v->base);
+  }
+  bool good = v->alias < 0 || is_shown(a, v->alias);
+  bool parts = v->kind == cira_ahead_op || v->kind == cira_ahead_load;
+  for (intptr_t i = 0; good && parts && i < mlirOperationGetNumOperands(v->op);
+       i++) {
+    good = is_shown(a, find_value(a, mlirOperationGetOperand(v->op, i)));
+  }
+  return good;
+}
+
+/* Rows that are left in their middle and entered now and then (those of a
+ * vertex that has no parent yet): whether a later one will be entered has
+ * nothing to do with this one. Where all that is read ahead lies in memory that
+ * the loop shows, it can be read at any place. */
+static bool is_in_front(const cira_ahead_t *a) {
+  bool good = a->scan >= 0 && a->loops->items[a->scan].breaks &&
+              !cira__fact_has(a->anchor, "always");
+  for (int i = 0; good && i < a->target_count; i++) {
+    const cira_ahead_target_t *t = &a->targets[i];
+    good = (t->row_start || t->loop == a->level) && is_shown(a, t->address);
+  }
+  return good;
 }
 
 bool cira_ahead_finish(cira_ahead_t *a) {
@@ -779,10 +811,11 @@ bool cira_ahead_finish(cira_ahead_t *a) {
       add_witness(a, op);
     }
   }
+  a->in_front = is_in_front(a);
   for (int i = 0; i < a->target_count; i++) {
     need(a, a->targets[i].address);
   }
-  if (a->scan_to >= 0) {
+  if (a->scan_to >= 0 && !a->in_front) {
     need(a, a->scan_from);
     need(a, a->scan_to);
   }

@@ -89,6 +89,8 @@ typedef struct cira_ahead {
   cira_ahead_target_t targets[cira_ahead_targets_max];
   int target_count;
   MlirOperation anchor;   /* the last of the sources, in the loop `level` */
+  bool in_front;          /* they are done now and then: the loop looks ahead
+                             where its iterations begin */
   int scan_from, scan_to; /* values: a row's beginning and end; -1: none */
   int64_t scan_step;      /* its entries are so far from each other */
   MlirValue row_first;    /* without a loop inside: what the counter begins */

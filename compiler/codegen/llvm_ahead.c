@@ -13,7 +13,7 @@
 typedef cira_ahead_emitter_t emitter_t;
 typedef cira_ahead_vars_t base_vars_t;
 
-enum { sample_every = 4 };
+enum { sample_every = 4, sample_walk_every = 64 };
 
 /* ---- values ahead ---------------------------------------------------------
  */
@@ -73,7 +73,7 @@ static MlirValue emit_load(emitter_t *e, const cira_ahead_value_t *v) {
   MlirType type = mlirValueGetType(v->value);
   int64_t size = cira_ahead_size(type);
   int64_t stride = cira_ahead_stride(v->op);
-  if (v->kind == cira_ahead_source && stride) {
+  if (v->kind == cira_ahead_source && stride && !e->a->in_front) {
     address = cira_lb_offset(b, address, stride * e->distance);
   } else {
     address = emit(e, number_of(e, address));
@@ -93,7 +93,7 @@ static MlirValue emit_load(emitter_t *e, const cira_ahead_value_t *v) {
                      cira_lb_cast(b, "llvm.ptrtoint",
                                   mlirOperationGetOperand(e->plan->row_end, 1),
                                   cira_lb_i64(b)));
-  } else if (v->kind == cira_ahead_source) {
+  } else if (v->kind == cira_ahead_source && !e->a->in_front) {
     good = is_in_page(e, v, at, size);
   }
   if (vars && !mlirValueIsNull(vars->lo)) {
@@ -498,12 +498,14 @@ static MlirValue add_row_test(emitter_t *e) {
 }
 
 /* One iteration in so many brings the limits up to date: it costs a dozen
- * operations, and they soon span nearly everything. By a counter of the loop;
+ * operations, and they soon span nearly everything; where the sources are
+ * walked through, they are in one page for long. By a counter of the loop;
  * null: none will do. */
 static MlirValue is_sampled(emitter_t *e, cira_lb_t *b, int64_t loop) {
   const cira_llvm_loops_t *loops = e->a->loops;
   MlirBlock header = loops->items[loop].header;
   MlirType i64 = cira_lb_i64(b);
+  int64_t every = e->a->in_front ? sample_walk_every : sample_every;
   for (intptr_t i = 0; i < mlirBlockGetNumArguments(header); i++) {
     int64_t step = cira_llvm_loop_step(loops, loop, i);
     MlirValue counter = mlirBlockGetArgument(header, i);
@@ -519,9 +521,8 @@ static MlirValue is_sampled(emitter_t *e, cira_lb_t *b, int64_t loop) {
       counter = cira_lb_cast(b, "llvm.ptrtoint", counter, i64);
       type = i64;
     }
-    MlirValue low =
-        cira_lb_binary(b, "llvm.and", cira_lb_freeze(b, counter),
-                       cira_lb_constant(b, type, sample_every * step - 1));
+    MlirValue low = cira_lb_binary(b, "llvm.and", cira_lb_freeze(b, counter),
+                                   cira_lb_constant(b, type, every * step - 1));
     return cira_lb_icmp(b, cira_lb_ult, low, cira_lb_constant(b, type, step));
   }
   return (MlirValue){NULL};
@@ -547,9 +548,16 @@ static void add_fold(emitter_t *e, MlirOperation at, int64_t loop,
   cira_lb_end_split(first, rest);
 }
 
+/* In front of which op the stages come. */
+static MlirOperation place_of_stages(const emitter_t *e) {
+  return e->a->in_front ? mlirBlockGetFirstOperation(
+                              e->a->loops->items[e->a->level].header)
+                        : mlirOperationGetNextInBlock(e->a->anchor);
+}
+
 static void emit_stages(emitter_t *e, MlirValue trips) {
   cira_ahead_plan_t *plan = e->plan;
-  MlirOperation anchor = mlirOperationGetNextInBlock(e->a->anchor);
+  MlirOperation anchor = place_of_stages(e);
   if (!plan->host && mlirOperationIsNull(plan->fold)) {
     add_fold(e, anchor, e->a->level, trips);
   }

@@ -50,7 +50,8 @@ static void choose_bases(cira_ahead_emitter_t *e) {
   for (int i = 0; i < e->a->value_count; i++) {
     const cira_ahead_value_t *v = &e->a->values[i];
     if (v->base >= 0 && v->needed &&
-        (v->kind != cira_ahead_source || folds || is_wide(e, v))) {
+        (v->kind != cira_ahead_source || folds || e->a->in_front ||
+         is_wide(e, v))) {
       e->bases[v->base].used = true;
     }
   }

@@ -578,11 +578,13 @@ static void build_periods(cira_twin_t *t, periods_t *p) {
   }
 }
 
-void cira_twin_join(cira_twin_t *t, int64_t unit) {
+void cira_twin_join(cira_twin_t *t, int64_t unit, bool rows) {
   periods_t p;
   start_join(t, 1, unit);
   leave_all(t);
-  count_inside(t); /* makes blocks that nobody would take for inside */
+  if (rows) {
+    count_inside(t); /* makes blocks that nobody would take for inside */
+  }
   make_periods(t, &p);
   count(t, t->header, p.again, false);
   count(t, t->copy, p.again, true);

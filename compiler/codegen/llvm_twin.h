@@ -4,13 +4,13 @@
  *
  *   twin = cira_twin_make(loops, number)    copies the blocks
  *   ... the pass changes the loop ...
- *   cira_twin_join(twin, unit)              both are entered through a choice
+ *   cira_twin_join(twin, unit, rows)        both are entered through a choice
  *
  * (or, for a loop that is worth changing only if it is long, cira_twin_first).
  * The choice is made anew in front of an iteration once the period is used up.
- * Of a period, each iteration is one, and so is each of the loops inside: rows
- * of graphs are long and short. What the loops leave to the code behind them
- * goes through variables (codegen/llvm_copies.h).
+ * Of a period, each iteration is one, and so is each of the loops inside where
+ * that is asked for: rows of graphs are long and short. What the loops leave to
+ * the code behind them goes through variables (codegen/llvm_copies.h).
  * Threading: as the IR. */
 #ifndef CIRA_COMPILER_CODEGEN_LLVM_TWIN_H
 #define CIRA_COMPILER_CODEGEN_LLVM_TWIN_H
@@ -27,8 +27,8 @@ cira_twin_t *cira_twin_make(const cira_llvm_loops_t *loops, int64_t number,
                             bool plain);
 
 /* Puts the choice in front of both; `unit` iterations of the changed one are a
- * fair sample. Frees the twin. */
-void cira_twin_join(cira_twin_t *twin, int64_t unit);
+ * fair sample; those of loops inside count too if `rows`. Frees the twin. */
+void cira_twin_join(cira_twin_t *twin, int64_t unit, bool rows);
 
 /* Instead of a choice: whoever enters the loop goes to the changed one where
  * `changed`, an i1 known in front of it, says so, to the copy otherwise. Frees

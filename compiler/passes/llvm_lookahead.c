@@ -37,6 +37,7 @@ enum {
   witness_ops = 12, /* and keeping count of what has been touched */
   /* Entries of a row where nothing is known: graphs have 4 to 32. */
   row_guess = 8,
+  row_left = 2, /* of one that is left in its middle */
   row_max = 64, /* entries of one row that are looked at in advance */
   gain_min_percent = 10,
   cache_part = 4,
@@ -61,6 +62,7 @@ typedef struct work {
   int count;
   int64_t roots[plans_max]; /* the loops that have a twin */
   cira_twin_t *twins[plans_max];
+  bool rows[plans_max]; /* count in the twin's periods */
   int twin_count;
   bool *taken; /* by loop: it belongs to a queue, so nothing less will do */
 } work_t;
@@ -147,6 +149,30 @@ static bool rows_are_scattered(const cira_ahead_t *a) {
   return false;
 }
 
+/* The pointer that the address is an element of; null: it is no element. */
+static MlirValue array_of(MlirValue address) {
+  MlirOperation op;
+  return cira__def_is(address, "llvm.getelementptr", &op)
+             ? mlirOperationGetOperand(op, 0)
+             : (MlirValue){NULL};
+}
+
+/* Is it of the array that says where rows begin? Then the line is wanted again
+ * as soon as the entry goes into the queue. */
+static bool is_of_bounds(const cira_ahead_t *a, const cira_ahead_target_t *t) {
+  MlirValue array = array_of(a->values[t->address].value);
+  bool found = false;
+  for (int i = 0; !mlirValueIsNull(array) && i < a->value_count; i++) {
+    int first =
+        a->values[i].kind == cira_ahead_scanned ? a->values[i].alias : -1;
+    if (first >= 0 && a->values[first].kind == cira_ahead_load) {
+      MlirValue of = array_of(mlirOperationGetOperand(a->values[first].op, 0));
+      found |= !mlirValueIsNull(of) && mlirValueEqual(of, array);
+    }
+  }
+  return found;
+}
+
 /* Keeps the targets that a queue leads to. */
 static bool is_queue(const work_t *w, cira_ahead_t *a) {
   bool scattered = rows_are_scattered(a);
@@ -155,10 +181,12 @@ static bool is_queue(const work_t *w, cira_ahead_t *a) {
   for (int i = a->target_count - 1; i >= 0; i--) {
     const cira_ahead_target_t *t = &a->targets[i];
     bool inside = t->loop == a->scan;
-    bool keep = inside ? a->values[t->address].scan &&
-                             (scattered || (breaks && t->row_start)) &&
-                             t->percent >= row_percent_min
-                       : t->percent >= percent_min;
+    bool keep = inside
+                    ? a->values[t->address].scan &&
+                          (scattered || (breaks && t->row_start)) &&
+                          t->percent >= (is_of_bounds(a, t) ? percent_min
+                                                            : row_percent_min)
+                    : t->percent >= percent_min;
     if (keep) {
       rows |= inside;
     } else {
@@ -211,7 +239,7 @@ typedef struct cost {
 
 static int64_t entries_of(const work_t *w, const cira_ahead_t *a) {
   int64_t trips = a->scan >= 0 ? w->loops.items[a->scan].trips : 1;
-  return trips ? trips : row_guess;
+  return trips ? trips : a->in_front ? row_left : row_guess;
 }
 
 static cost_t cost_of(const work_t *w, const cira_ahead_t *a) {
@@ -242,7 +270,10 @@ static cost_t cost_of(const work_t *w, const cira_ahead_t *a) {
       cost.lines_percent * latency_ps / cira_cost_max(1, lines / 2) / 100;
   int64_t more =
       cost.lines_percent * line_ops / 100 + levels * stage_ops + witness_ops;
-  cost.plain_ps = cira_cost_max(cost.compute_ps, waiting_ps);
+  /* Where a row is left depends on what is waited for: nothing is computed
+   * meanwhile that is of use. */
+  cost.plain_ps = a->in_front ? cost.compute_ps + waiting_ps
+                              : cira_cost_max(cost.compute_ps, waiting_ps);
   cost.ahead_ps = cira_cost_max(cost.compute_ps + more * op_ps, floor_ps);
   cost.distance = cira_cost_ceil(
       2 * latency_ps,
@@ -410,6 +441,7 @@ static void keep_old(work_t *w, cira_ahead_plan_t *p, int64_t loop) {
   cira_twin_t *twin = cira_twin_make(&w->loops, loop, true);
   if (twin) {
     w->roots[w->twin_count] = loop;
+    w->rows[w->twin_count] = !p->ahead->in_front;
     w->twins[w->twin_count++] = twin;
     p->always = true;
   }
@@ -521,7 +553,7 @@ static void run_on(work_t *w) {
     cira_ahead_insert(&w->plans[i]);
   }
   for (int i = 0; i < w->twin_count; i++) {
-    cira_twin_join(w->twins[i], sample_entries);
+    cira_twin_join(w->twins[i], sample_entries, w->rows[i]);
   }
   for (int i = 0; i < w->count; i++) {
     free(w->plans[i].ahead);

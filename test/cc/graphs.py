@@ -225,6 +225,31 @@ KERNELS = [
       MORE
     }
   }""", "0"),
+    # rows of what has not been found, against a bitmap, pass by pass
+    ("""
+  size_t words = g->n / 64 + 1;
+  uint64_t *front = calloc(words, 8), *later = calloc(words, 8);
+  for (size_t i = 0; i < words; i++) { front[i] = next_random() & next_random(); }
+  for (int k = 0; k < 4; k++) {
+    memset(later, 0, words * sizeof *later);
+    for (uint32_t u = 0; u < g->n; u++) {
+      if (state[u] >= 0) { continue; }
+      ROWLOOP {
+        if (front[e->to / 64] >> e->to % 64 & 1) {
+          state[u] = (int32_t)(u % 9);
+          later[u / 64] |= UINT64_C(1) << u % 64;
+          s++;
+          break;
+        }
+        MORE
+      }
+    }
+    uint64_t *swap = front;
+    front = later;
+    later = swap;
+  }
+  free(front);
+  free(later);""", "0"),
     # labels that point on
     ("""
   int again = 1;

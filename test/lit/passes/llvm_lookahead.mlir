@@ -338,3 +338,81 @@ llvm.func @parts(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: i64) -> i64
 ^bb4:
   llvm.return %11 : i64
 }
+
+// -----
+
+// Rows that are left in their middle, of vertices that have not been found: the
+// first entries of a later row are asked for where an iteration begins, found or
+// not, as far as the bounds lie in what has been touched.
+// CHECK-LABEL: llvm.func @found
+// CHECK: %[[BY:.*]] = llvm.mul
+// CHECK-NEXT: %[[FAR:.*]] = llvm.add %[[V:[0-9]+]], %[[BY]] : i64
+// CHECK-NEXT: %[[ROW:.*]] = llvm.getelementptr %arg0[%[[FAR]]]
+// CHECK: llvm.icmp "uge"
+// CHECK-NEXT: llvm.icmp "ule"
+// CHECK: %[[FIRST:.*]] = llvm.load %{{.*}} {alignment = 1 : i64} : !llvm.ptr -> i64
+// CHECK-NEXT: %[[AT:.*]] = llvm.freeze %[[FIRST]]
+// CHECK-NEXT: %[[LINE:.*]] = llvm.getelementptr %arg1[%[[AT]]]
+// CHECK-NEXT: "llvm.intr.prefetch"(%[[LINE]])
+// CHECK: llvm.getelementptr inbounds %arg3[%[[V]]]
+// CHECK: call @cira_choice1_enter
+// REMARK: looks 32 entries of a queue ahead, through 1 load, where that is faster
+llvm.func @cira.last(i64, !llvm.ptr, i64)
+llvm.func @found(%arg0: !llvm.ptr, %arg1: !llvm.ptr, %arg2: !llvm.ptr, %arg3: !llvm.ptr, %arg4: i64) attributes {cira.facts = {loops = [{bounded, parent = -1 : i64, trips = 0 : i64}, {breaks, parent = 0 : i64, percent = 305 : i64, trips = 0 : i64, unbounded = "the loop can be left in its middle"}]}} {
+  %0 = llvm.mlir.constant(0 : i64) : i64
+  %1 = llvm.mlir.constant(-1 : i64) : i64
+  %2 = llvm.mlir.constant(2 : i64) : i64
+  %3 = llvm.mlir.constant(-4 : i64) : i64
+  %4 = llvm.mlir.constant(-1 : i32) : i32
+  %5 = llvm.mlir.constant(8 : i64) : i64
+  %6 = llvm.mlir.constant(6 : i32) : i32
+  %7 = llvm.mlir.constant(63 : i32) : i32
+  %8 = llvm.mlir.constant(1 : i64) : i64
+  %9 = llvm.icmp "eq" %arg4, %0 : i64
+  llvm.cond_br %9, ^bb2, ^bb1
+^bb1:
+  %10 = llvm.add %arg4, %1 : i64
+  %11 = llvm.shl %arg4, %2 : i64
+  %12 = llvm.add %11, %3 : i64
+  %13 = llvm.getelementptr %arg3[%12] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+  llvm.call @cira.last(%0, %13, %10) : (i64, !llvm.ptr, i64) -> ()
+  llvm.br ^bb3(%0 : i64)
+^bb2:
+  llvm.return
+^bb3(%14: i64):
+  %15 = llvm.getelementptr inbounds %arg3[%14] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+  %16 = llvm.load %15 {alignment = 4 : i64, cira.facts = {always, last = 0 : i64, stride_bytes = 4 : i64}} : !llvm.ptr -> i32
+  %17 = llvm.icmp "sgt" %16, %4 : i32
+  llvm.cond_br %17, ^bb8, ^bb4 {cira.facts = {loop = 0 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^bb4:
+  %18 = llvm.getelementptr inbounds %arg0[%14] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %19 = llvm.load %18 {alignment = 8 : i64, cira.facts = {stride_bytes = 8 : i64, unwritten, unwritten_in = 0 : i64}} : !llvm.ptr -> i64
+  %20 = llvm.getelementptr %18[%5] : (!llvm.ptr, i64) -> !llvm.ptr, i8
+  %21 = llvm.load %20 {alignment = 8 : i64, cira.facts = {stride_bytes = 8 : i64, unwritten, unwritten_in = 0 : i64}} : !llvm.ptr -> i64
+  %22 = llvm.icmp "ult" %19, %21 : i64
+  llvm.cond_br %22, ^bb6(%19 : i64), ^bb8 {cira.facts = {loop = 0 : i64, percent = 38 : i64}}
+^bb5:
+  %23 = llvm.add %25, %8 : i64
+  %24 = llvm.icmp "eq" %23, %21 : i64
+  llvm.cond_br %24, ^bb8, ^bb6(%23 : i64) {cira.facts = {latch, loop = 1 : i64, percent = 97 : i64}}
+^bb6(%25: i64):
+  %26 = llvm.getelementptr inbounds %arg1[%25] : (!llvm.ptr, i64) -> !llvm.ptr, i32
+  %27 = llvm.load %26 {alignment = 4 : i64, cira.facts = {always, stride_bytes = 4 : i64, unwritten_in = 1 : i64}} : !llvm.ptr -> i32
+  %28 = llvm.lshr %27, %6  : i32
+  %29 = llvm.zext %28 : i32 to i64
+  %30 = llvm.getelementptr inbounds %arg2[%29] : (!llvm.ptr, i64) -> !llvm.ptr, i64
+  %31 = llvm.load %30 {alignment = 8 : i64, cira.facts = {always, extent_bytes = 536870905 : i64, unwritten_in = 0 : i64}} : !llvm.ptr -> i64
+  %32 = llvm.and %27, %7  : i32
+  %33 = llvm.zext %32 : i32 to i64
+  %34 = llvm.shl %8, %33 overflow<nuw> : i64
+  %35 = llvm.and %34, %31  : i64
+  %36 = llvm.icmp "eq" %35, %0 : i64
+  llvm.cond_br %36, ^bb5, ^bb7 {cira.facts = {loop = 1 : i64, percent = 100 : i64, steps = array<i64: 1>}}
+^bb7:
+  llvm.store %27, %15 {alignment = 4 : i64, cira.facts = {stride_bytes = 4 : i64}} : i32, !llvm.ptr
+  llvm.br ^bb8 {cira.facts = {loop = 0 : i64, percent = 10 : i64}}
+^bb8:
+  %37 = llvm.add %14, %8 overflow<nuw> : i64
+  %38 = llvm.icmp "eq" %37, %arg4 : i64
+  llvm.cond_br %38, ^bb2, ^bb3(%37 : i64) {cira.facts = {latch, loop = 0 : i64, percent = 100 : i64}}
+}
