@@ -99,28 +99,42 @@ static MlirValue passed(MlirOperation op, intptr_t way, intptr_t index) {
   return mlirOperationGetOperand(op, first + index);
 }
 
+typedef struct {
+  const cira_llvm_loops_t *loops;
+  int64_t number; /* of the loop from whose inside, or outside; -1: any block */
+  bool inside;
+  MlirOperation found; /* null: none yet, or several */
+  intptr_t way;
+  bool any;
+} only_edge_t;
+
+static bool is_edge(void *context, MlirOperation branch, intptr_t way) {
+  only_edge_t *e = context;
+  if (e->number >= 0 &&
+      cira_llvm_loop_contains(e->loops, e->number,
+                              mlirOperationGetBlock(branch)) != e->inside) {
+    return true;
+  }
+  e->found = e->any ? (MlirOperation){NULL} : branch;
+  e->way = way;
+  bool several = e->any;
+  e->any = true;
+  return !several;
+}
+
+/* The only such edge to the block; null if there are several. */
+static MlirOperation only_edge(only_edge_t e, MlirBlock to, intptr_t *out_way) {
+  ciraBlockVisitPredecessors(to, is_edge, &e);
+  *out_way = e.way;
+  return e.found;
+}
+
 /* The only edge that leads to the header of loop `number` from blocks inside,
  * or from others; null if there are several. */
 static MlirOperation edge_to(const cira_llvm_loops_t *loops, int64_t number,
                              bool inside, intptr_t *out_way) {
-  MlirOperation found = {NULL};
-  MlirBlock block =
-      mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
-  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
-    MlirOperation last = cira__terminator(block);
-    for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(last); i++) {
-      if (mlirBlockEqual(mlirOperationGetSuccessor(last, i),
-                         loops->items[number].header) &&
-          cira_llvm_loop_contains(loops, number, block) == inside) {
-        if (!mlirOperationIsNull(found)) {
-          return (MlirOperation){NULL};
-        }
-        found = last;
-        *out_way = i;
-      }
-    }
-  }
-  return found;
+  only_edge_t e = {.loops = loops, .number = number, .inside = inside};
+  return only_edge(e, loops->items[number].header, out_way);
 }
 
 static MlirValue handed(const cira_llvm_loops_t *loops, int64_t number,
@@ -220,27 +234,6 @@ static bool visit(const cira_llvm_loops_t *loops, cira_slice_t *slice,
 /* ---- a load of a loop inside ----------------------------------------------
  * The first iteration there does it, if there is one: if branches go there. */
 
-/* The only edge to the block; null if there are several. */
-static MlirOperation only_edge(const cira_llvm_loops_t *loops, MlirBlock to,
-                               intptr_t *out_way) {
-  MlirOperation found = {NULL};
-  MlirBlock block =
-      mlirRegionGetFirstBlock(mlirOperationGetRegion(loops->function, 0));
-  for (; !mlirBlockIsNull(block); block = mlirBlockGetNextInRegion(block)) {
-    MlirOperation last = cira__terminator(block);
-    for (intptr_t i = 0; i < mlirOperationGetNumSuccessors(last); i++) {
-      if (mlirBlockEqual(mlirOperationGetSuccessor(last, i), to)) {
-        if (!mlirOperationIsNull(found)) {
-          return (MlirOperation){NULL};
-        }
-        found = last;
-        *out_way = i;
-      }
-    }
-  }
-  return found;
-}
-
 /* The conditions under which the loop inside is entered, from its entry back to
  * the header of the loop of the slice, which every iteration goes through. */
 static bool visit_guards(const cira_llvm_loops_t *loops, cira_slice_t *slice,
@@ -267,7 +260,7 @@ static bool visit_guards(const cira_llvm_loops_t *loops, cira_slice_t *slice,
     if (mlirBlockEqual(block, loops->items[slice->loop].header)) {
       return true;
     }
-    edge = only_edge(loops, block, &way);
+    edge = only_edge((only_edge_t){.number = -1}, block, &way);
   }
   return fail(slice, "the address is read only under conditions");
 }
