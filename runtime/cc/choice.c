@@ -56,6 +56,7 @@ enum {
    * clock; they may go on for the time of so many long periods. */
   doubt_iterations = 1 << 14, /* until samples are taken for the second time */
   plain_iterations = 1 << 16,
+  plain_executions = 16, /* at most: the next ones may be much longer */
   plain_periods = 16,
   plain_ticks = 1 << 28, /* at most */
   size_weight = 16,      /* of the executions before */
@@ -119,9 +120,10 @@ static uint32_t lead_of(const stripe_t *s, uint32_t unit, uint32_t size) {
   return unit > unit_short && get(&s->guess) && !is_long(s) ? size : 0;
 }
 
-/* A period without samples begins. */
-static void set_quick(stripe_t *s, uint32_t iterations) {
-  uint64_t ticks = (uint64_t)iterations * get(&s->guess) * plain_periods / 16;
+/* A period without samples begins; plain executions may go on for the time of
+ * so many of it. */
+static void set_quick(stripe_t *s, uint32_t iterations, uint32_t periods) {
+  uint64_t ticks = (uint64_t)iterations * get(&s->guess) * periods / 16;
   uint64_t until =
       CIRA_CHOICE_TICKS() + (ticks < plain_ticks ? ticks : plain_ticks);
   set(&s->until, (uint32_t)(until >> until_log2));
@@ -138,7 +140,7 @@ static void begin_long(stripe_t *s, uint32_t changed, uint32_t length,
   set(&s->length, length);
   set(&s->changed, changed);
   set(&s->stage, 0);
-  set_quick(s, quick);
+  set_quick(s, quick, get(&s->doubt) ? 1 : plain_periods);
 }
 
 static uint32_t next_length(const stripe_t *s, uint32_t changed) {
@@ -157,6 +159,7 @@ static void add_sample(stripe_t *s, uint32_t stage, uint32_t unit,
     set(&s->need, 0);
     set(&s->guess, max(1, rate));
     uint32_t length = next_length(s, 0);
+    set(&s->doubt, 0);
     begin_long(s, 0, length, length);
     return;
   }
@@ -181,8 +184,8 @@ static void end_probe(stripe_t *s, uint32_t unit, uint32_t floor) {
   if (is_long(s)) {
     add_sample(s, 0, unit, floor); /* one more would take too long */
   } else {
-    set_quick(s,
-              max(1, min(warm_iterations, 16u * warm_ticks / get(&s->guess))));
+    set_quick(
+        s, max(1, min(warm_iterations, 16u * warm_ticks / get(&s->guess))), 1);
   }
 }
 
@@ -434,7 +437,8 @@ COLD CIRA_CC_CALL bool cira_choice1_rest(cira__choice_site_t *site,
     set(&s->quick, (uint32_t)now * 0x9e3779b1u % size);
     return false;
   }
-  set(&s->plain, plain_iterations / size);
+  set(&s->plain,
+      get(&s->doubt) ? 0 : min(plain_executions, plain_iterations / size));
   return true;
 }
 

@@ -288,6 +288,23 @@ static void test_plain(void **state) {
   }
 }
 
+/* Many short executions of unknown length, then long ones, as buckets of a
+ * search are: what the short ones were like must not keep the long ones plain.
+ */
+static void test_plain_grows(void **state) {
+  (void)state;
+  loop_t l = make(1000, 500);
+  l.unit = 4096;
+  for (int i = 0; i < 40; i++) {
+    run_plain(&l, 10, false);
+  }
+  for (int i = 0; i < 60; i++) {
+    run_plain(&l, 50000, false);
+  }
+  assert_true(l.done[1] > 2 * l.done[0]);
+  free(l.site);
+}
+
 /* Executions of fewer iterations than are worth a choice. */
 static void test_plain_short(void **state) {
   (void)state;
@@ -364,13 +381,13 @@ static void test_threads(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_faster),     cmocka_unit_test(test_short),
-      cmocka_unit_test(test_few),        cmocka_unit_test(test_floor),
-      cmocka_unit_test(test_warm),       cmocka_unit_test(test_long),
-      cmocka_unit_test(test_noise),      cmocka_unit_test(test_phases),
-      cmocka_unit_test(test_reach),      cmocka_unit_test(test_unknown),
-      cmocka_unit_test(test_no_clock),   cmocka_unit_test(test_fixed),
-      cmocka_unit_test(test_threads),    cmocka_unit_test(test_plain),
-      cmocka_unit_test(test_plain_short)};
+      cmocka_unit_test(test_faster),      cmocka_unit_test(test_short),
+      cmocka_unit_test(test_few),         cmocka_unit_test(test_floor),
+      cmocka_unit_test(test_warm),        cmocka_unit_test(test_long),
+      cmocka_unit_test(test_noise),       cmocka_unit_test(test_phases),
+      cmocka_unit_test(test_reach),       cmocka_unit_test(test_unknown),
+      cmocka_unit_test(test_no_clock),    cmocka_unit_test(test_fixed),
+      cmocka_unit_test(test_threads),     cmocka_unit_test(test_plain),
+      cmocka_unit_test(test_plain_grows), cmocka_unit_test(test_plain_short)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
