@@ -421,10 +421,12 @@ COLD CIRA_CC_CALL bool cira_choice1_rest(cira__choice_site_t *site,
     return site->fixed == cira__choice_fixed_old;
   }
   if (!open) {
-    if (left > quick) {
+    /* One execution as a whole, rather than some of it by a loop that counts.
+     */
+    if (left > (uint64_t)quick * (get(&s->doubt) ? 1 : plain_periods)) {
       return false;
     }
-    quick -= (uint32_t)left;
+    quick -= min(quick, (uint32_t)left);
     uint32_t more = min(quick, plain_iterations);
     set(&s->plain, more);
     set(&s->quick, quick - more);
