@@ -4,9 +4,9 @@
  * the homes; and a child waits for none of the threads that it does not have:
  * test-stream_forks PLACE.
  */
+#include "../../conformance/tsan.h"
 #include "front.h"
 #include "place.h"
-#include "../../conformance/tsan.h"
 
 #include <pthread.h>
 #include <sched.h>
