@@ -115,9 +115,9 @@ static Function *outline(BasicBlock &entry) {
 }
 
 SmallVector<Function *> outlineChoices(Function &F) {
-  SmallVector<Function *> made, todo{&F};
-  while (!todo.empty()) {
-    Function *at = todo.pop_back_val();
+  SmallVector<Function *> made, pending{&F};
+  while (!pending.empty()) {
+    Function *at = pending.pop_back_val();
     EliminateUnreachableBlocks(*at);
     SmallVector<CallInst *> calls;
     for (Instruction &I : instructions(*at)) {
@@ -132,7 +132,7 @@ SmallVector<Function *> outlineChoices(Function &F) {
       BasicBlock *entry = call->getFunction() == at ? entryOf(*call) : nullptr;
       if (Function *G = entry ? outline(*entry) : nullptr) {
         made.push_back(G);
-        todo.push_back(G);
+        pending.push_back(G);
       }
     }
   }
